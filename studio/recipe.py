@@ -1,0 +1,173 @@
+"""The recipe of a run: one frozen Request, its ranges and its JSON.
+
+It knows what a value may be, not what exists: whether there is such a checkpoint or sampler is
+the engine's to say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from studio.errors import BadRecipe, BadRequest, OverBudget
+
+VERSION = 1
+MAX_STEPS = 1000
+MAX_COUNT = 16
+MAX_SIDE = 2048
+MAX_PROMPT = 2000  # characters
+MAX_SEED = 2**63 - 1
+MAX_GUIDANCE = 50.0
+MAX_WORK = 512 * 512 * 50 * 16  # width × height × steps × count, in pixel evaluations
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """How the answers of several rows become one. `scale` 1 asks the conditional row alone.
+
+    `rescale` φ ∈ [0, 1] is Lin et al. 2023, eq. 15-16. `interval` (low, high) switches guidance
+    on where low ≤ t/T ≤ high (Kynkäänniemi et al. 2024, as shares of the network's time).
+    """
+
+    kind: str = "cfg"
+    scale: float = 5.0
+    rescale: float = 0.0
+    interval: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The whole recipe of a run; running it again gives the same picture.
+
+    `seed` names the first picture; picture k of a run of `count` has seed + k, so that any of
+    them can be made again alone. `width`/`height` 0 mean the checkpoint's own size. `eta` is
+    DDIM's η and is ignored by samplers without it. `alone` asks for forwards shared with
+    nobody: bit-exact, whatever else the engine is doing.
+    """
+
+    model: str
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int = 0
+    width: int = 0
+    height: int = 0
+    count: int = 1
+    sampler: str = "ddim"
+    eta: float = 0.0
+    spacing: str = "trailing"
+    steps: int = 20
+    guidance: Guidance = field(default_factory=Guidance)
+    alone: bool = False
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        """Check every range; raises BadRequest or OverBudget with a sentence."""
+        if isinstance(self.guidance, dict):
+            object.__setattr__(self, "guidance", _guidance(self.guidance))
+        _check_request(self)
+
+    def to_json(self) -> str:
+        """One line of JSON with every field."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    def with_(self, **changes: Any) -> Request:
+        """A copy with some fields changed, checked again."""
+        return replace(self, **changes)
+
+    @staticmethod
+    def from_json(text: str) -> Request:
+        """The request that `to_json` wrote; unknown or ill-typed fields raise BadRecipe."""
+        if len(text) > 100_000:
+            raise BadRecipe("The recipe is longer than any this studio writes; it was not read.")
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise BadRecipe("The recipe is not valid JSON; it was not read.") from None
+        if not isinstance(data, dict):
+            raise BadRecipe("The recipe is not a JSON object; it was not read.")
+        if data.get("version") != VERSION:
+            raise BadRecipe(
+                f"The recipe has version {str(data.get('version'))[:20]!r}, "
+                f"and this studio reads version {VERSION}."
+            )
+        known = {f.name for f in fields(Request)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise BadRecipe(f"The recipe has an unknown field: {unknown[0][:40]!r}.")
+        if "model" not in data:
+            raise BadRecipe("The recipe names no model.")
+        try:
+            return Request(**data)
+        except BadRequest as error:
+            raise BadRecipe(f"The recipe cannot be run: {error}") from None
+
+
+def _guidance(data: dict) -> Guidance:
+    unknown = set(data) - {f.name for f in fields(Guidance)}
+    if unknown:
+        raise BadRequest(f"Guidance has no field {sorted(unknown)[0][:40]!r}.")
+    interval = data.get("interval", (0.0, 1.0))
+    if not isinstance(interval, list | tuple):
+        raise BadRequest("The guidance interval is two numbers between 0 and 1.")
+    return Guidance(**{**data, "interval": tuple(interval)})
+
+
+def _check_request(r: Request) -> None:
+    for name in ("model", "prompt", "negative_prompt", "sampler", "spacing"):
+        if not isinstance(getattr(r, name), str):
+            raise BadRequest(f"The field {name} must be text.")
+    if not isinstance(r.alone, bool):
+        raise BadRequest("The field alone must be true or false.")
+    for name in ("prompt", "negative_prompt"):
+        if len(getattr(r, name)) > MAX_PROMPT:
+            raise BadRequest(
+                f"The {name.replace('_', ' ')} has {len(getattr(r, name))} characters; "
+                f"at most {MAX_PROMPT} are read. Shorten it."
+            )
+    _whole("seed", r.seed, 0, MAX_SEED - MAX_COUNT)
+    _whole("number of steps", r.steps, 1, MAX_STEPS)
+    _whole("number of pictures", r.count, 1, MAX_COUNT)
+    for name in ("width", "height"):
+        side = getattr(r, name)
+        _whole(name, side, 0, MAX_SIDE)
+        if side % 8 or 0 < side < 32:
+            raise BadRequest(f"The {name} must be a multiple of 8 from 32 on, not {side}.")
+    _number("η (eta)", r.eta, 0.0, 1.0)
+    g = r.guidance
+    if not isinstance(g, Guidance) or g.kind not in ("none", "cfg"):
+        raise BadRequest("The guidance is either 'none' or 'cfg'.")
+    _number("guidance scale", g.scale, 0.0, MAX_GUIDANCE)
+    _number("guidance rescale", g.rescale, 0.0, 1.0)
+    if len(g.interval) != 2:
+        raise BadRequest("The guidance interval is two numbers between 0 and 1.")
+    for edge in g.interval:
+        _number("guidance interval", edge, 0.0, 1.0)
+    if g.interval[0] > g.interval[1]:
+        raise BadRequest("The guidance interval must run from the smaller number to the larger.")
+    check_work(r, r.width or 32, r.height or 32)
+
+
+def check_work(r: Request, width: int, height: int) -> None:
+    """Raise OverBudget when the request's product is too large at this size (in pixels)."""
+    work = width * height * r.steps * r.count
+    if work > MAX_WORK:
+        raise OverBudget(
+            f"{r.count} picture(s) of {width}×{height} in {r.steps} steps are "
+            f"{work / MAX_WORK:.1f} times what one run may take; lower one of the four."
+        )
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadRequest(f"The {name} must be a whole number, not {str(value)[:40]!r}.")
+    if not low <= value <= high:
+        raise BadRequest(f"The {name} must be between {low} and {high}, not {str(value)[:40]}.")
+
+
+def _number(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadRequest(f"The {name} must be a number, not {str(value)[:40]!r}.")
+    if not low <= value <= high:
+        raise BadRequest(f"The {name} must be between {low:g} and {high:g}, not {value:g}.")
