@@ -1,0 +1,1 @@
+"""The mathematics of diffusion: no files, no pictures, no checkpoints."""

@@ -1,0 +1,1 @@
+"""Samplers as coroutines; `registry.SAMPLERS` names them all."""
