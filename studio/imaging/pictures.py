@@ -19,6 +19,7 @@ MAX_FILE = 64 * 2**20  # bytes; a sensible file of 16 megapixels is smaller
 MAX_SCANS = 64  # of a progressive JPEG: each one is a pass over the whole picture
 
 _NO_PICTURE = "This file is not a PNG, JPEG or WebP picture; choose one of those."
+_TOO_MANY = "This picture has {count}; at most 16 megapixels are opened. Make it smaller."
 _DAMAGED = "This {kind} file is damaged or cut short; save it again and retry."
 
 
@@ -45,6 +46,8 @@ def open_picture(source: str | Path | bytes) -> Image.Image:
     try:
         if kind == "WEBP":
             _check_size(*_webp_size(data))  # PIL's WebP reader takes its memory when it opens
+        if kind == "PNG":
+            _check_size(int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
         if kind == "JPEG" and data.count(b"\xff\xda") > MAX_SCANS:
             raise BadPicture(_DAMAGED.format(kind="JPEG"))
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
@@ -54,7 +57,7 @@ def open_picture(source: str | Path | bytes) -> Image.Image:
     except BadPicture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadPicture(_too_many("more than 16")) from None
+        raise BadPicture(_TOO_MANY.format(count="more than 16 megapixels")) from None
     except Exception:  # a decoder fed with hostile bytes raises nearly anything
         name = "WebP" if kind == "WEBP" else kind
         raise BadPicture(_DAMAGED.format(kind=name)) from None
@@ -127,13 +130,10 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise BadPicture(_too_many(f"{width}×{height}, {width * height / 1e6:.0f}"))
+        count = f"{width}×{height} pixels ({width * height / 1e6:.0f} megapixels)"
+        raise BadPicture(_TOO_MANY.format(count=count))
     if width < 1 or height < 1:
         raise BadPicture("This picture has no pixels; choose another.")
-
-
-def _too_many(count: str) -> str:
-    return f"This picture has {count} megapixels; at most 16 are opened. Make it smaller."
 
 
 def _upright(image: Image.Image) -> Image.Image:
