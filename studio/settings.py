@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.errors import StudioError
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -36,25 +38,45 @@ class Settings:
         """Settings from `XT_*` variables, then the arguments that are not None.
 
         On Hugging Face Spaces (SPACE_ID is set) the host is 0.0.0.0 unless given, and
-        GRADIO_SERVER_NAME / GRADIO_SERVER_PORT are honoured anywhere.
+        GRADIO_SERVER_NAME / GRADIO_SERVER_PORT are honoured anywhere. Raises StudioError.
         """
         env = os.environ if env is None else env
-        values: dict[str, object] = {}
+        given: dict[str, tuple[str, object]] = {}  # field: what it was called, its value
         if env.get("SPACE_ID"):
-            values["host"] = "0.0.0.0"
-        if env.get("GRADIO_SERVER_NAME"):
-            values["host"] = env["GRADIO_SERVER_NAME"]
-        if env.get("GRADIO_SERVER_PORT"):
-            values["port"] = int(env["GRADIO_SERVER_PORT"])
-        defaults = Settings()
+            given["host"] = ("SPACE_ID", "0.0.0.0")
+        for name, variable in (("host", "GRADIO_SERVER_NAME"), ("port", "GRADIO_SERVER_PORT")):
+            if env.get(variable):
+                given[name] = (variable, env[variable])
         for name in Settings.__slots__:
-            given = arguments.get(name)
-            if given is None:
-                given = env.get(f"XT_{name.upper()}")
-            if given is not None:
-                values[name] = type(getattr(defaults, name))(given)
-        if "models" in values:
-            values["models"] = Path(values["models"]).expanduser().resolve()
-        if "outputs" in values:
-            values["outputs"] = Path(values["outputs"]).expanduser().resolve()
-        return Settings(**values)
+            if env.get(f"XT_{name.upper()}"):
+                given[name] = (f"XT_{name.upper()}", env[f"XT_{name.upper()}"])
+            if arguments.get(name) is not None:
+                given[name] = (f"--{name.replace('_', '-')}", arguments[name])
+        return Settings(**{name: _value(name, *pair) for name, pair in given.items()})
+
+
+def _value(name: str, called: str, value: object) -> str | int | Path:
+    """The value in the field's own type and range."""
+    default = getattr(Settings(), name)
+    if isinstance(default, Path):
+        return Path(str(value)).expanduser().resolve()
+    if isinstance(default, str):
+        return str(value)
+    low, high = _RANGES[name]
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise StudioError(f"{called} must be a whole number, not {str(value)[:40]!r}.") from None
+    if not low <= number <= high:
+        raise StudioError(f"{called} must be between {low} and {high}, not {str(number)[:40]}.")
+    return number
+
+
+_RANGES = {
+    "port": (0, 65_535),
+    "threads": (0, 1024),
+    "queue_limit": (1, 10_000),
+    "batch_rows": (1, 4096),
+    "record_bytes": (0, 2**50),
+    "cache_bytes": (0, 2**50),
+}
