@@ -7,7 +7,6 @@ the engine's to say.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -87,7 +86,7 @@ class Request:
             raise BadRecipe("The recipe is not valid JSON; it was not read.") from None
         if not isinstance(data, dict):
             raise BadRecipe("The recipe is not a JSON object; it was not read.")
-        if data.get("version") != VERSION:
+        if not _is_version(data.get("version")):
             raise BadRecipe(
                 f"The recipe has version {str(data.get('version'))[:20]!r}, "
                 f"and this studio reads version {VERSION}."
@@ -114,10 +113,16 @@ def _guidance(data: dict) -> Guidance:
     return Guidance(**{**data, "interval": tuple(interval)})
 
 
+def _is_version(value: Any) -> bool:
+    return type(value) is int and value == VERSION  # nor 1.0, nor true
+
+
 def _check_request(r: Request) -> None:
+    if not _is_version(r.version):
+        raise BadRequest(f"A request has version {VERSION}, not {str(r.version)[:20]!r}.")
     for name in ("model", "prompt", "negative_prompt", "sampler", "spacing"):
-        if not isinstance(getattr(r, name), str):
-            raise BadRequest(f"The field {name} must be text.")
+        if not _is_text(getattr(r, name)):
+            raise BadRequest(f"The {name.replace('_', ' ')} must be text.")
     if not isinstance(r.alone, bool):
         raise BadRequest("The field alone must be true or false.")
     for name in ("prompt", "negative_prompt"):
@@ -159,6 +164,14 @@ def check_work(r: Request, width: int, height: int) -> None:
         )
 
 
+def _is_text(value: Any) -> bool:
+    """Whether it is a string that can be written as UTF-8; JSON can spell half a letter."""
+    try:
+        return isinstance(value, str) and value.encode("utf-8") is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def _whole(name: str, value: Any, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadRequest(f"The {name} must be a whole number, not {str(value)[:40]!r}.")
@@ -167,7 +180,7 @@ def _whole(name: str, value: Any, low: int, high: int) -> None:
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise BadRequest(f"The {name} must be a number, not {str(value)[:40]!r}.")
     if not low <= value <= high:
-        raise BadRequest(f"The {name} must be between {low:g} and {high:g}, not {value:g}.")
+        raise BadRequest(f"The {name} must be between {low:g} and {high:g}, not {str(value)[:20]}.")
