@@ -174,7 +174,8 @@ def flow(T: float = 1000.0) -> Path:
 def from_config(config: Mapping[str, Any]) -> Path:
     """The path of a diffusers `scheduler_config.json`, whatever scheduler wrote it."""
     T = int(config.get("num_train_timesteps", 1000))
-    if "FlowMatch" in str(config.get("_class_name", "")) or config.get("use_flow_sigmas"):
+    straight = "shift" in config and "beta_schedule" not in config  # a flow-matching scheduler
+    if straight or config.get("use_flow_sigmas"):
         return flow(float(T))
     kept = config.get("set_alpha_to_one") is False
     kept = kept or config.get("final_sigmas_type") == "sigma_min"
