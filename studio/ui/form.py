@@ -1,0 +1,239 @@
+"""The controls of a request: their layout, reading them into a Request, filling them from one."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from studio.contract import CheckpointInfo, Choices, Engine, Guidance, Request, View
+from studio.errors import BadRequest
+from studio.ui.player import mount
+from studio.ui.words import word
+
+PREVIEWS = ("auto", "tiny", "rgb", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The components whose values make a Request and a View, in the order they are read."""
+
+    prompt: gr.Textbox
+    negative: gr.Textbox
+    model: gr.Radio
+    sampler: gr.Radio
+    eta: gr.Slider
+    spacing: gr.Radio
+    steps: gr.Number
+    scale: gr.Number
+    rescale: gr.Slider
+    low: gr.Slider
+    high: gr.Slider
+    count: gr.Number
+    seed: gr.Textbox
+    width: gr.Number
+    height: gr.Number
+    preview: gr.Radio
+    anatomy: gr.Checkbox
+
+    def inputs(self) -> list:
+        """The components in reading order."""
+        return [getattr(self, f.name) for f in fields(self)]
+
+
+def read(values: tuple) -> tuple[Request, View]:
+    """What the controls say. Raises BadRequest with a sentence; garbage never gets further."""
+    v = dict(zip((f.name for f in fields(Form)), values, strict=True))
+    scale = _number("guidance scale", v["scale"])
+    request = Request(
+        model=str(v["model"] or ""),
+        prompt=(v["prompt"] or "").strip(),
+        negative_prompt=(v["negative"] or "").strip(),
+        seed=whole("seed", v["seed"]),
+        width=whole("width", v["width"] or 0),
+        height=whole("height", v["height"] or 0),
+        count=whole("number of pictures", v["count"]),
+        sampler=str(v["sampler"] or ""),
+        eta=_number("η (eta)", v["eta"]),
+        spacing=str(v["spacing"] or ""),
+        steps=whole("number of steps", v["steps"]),
+        guidance=Guidance(
+            scale=scale,
+            rescale=_number("guidance rescale", v["rescale"]),
+            interval=(
+                _number("guidance interval", v["low"]),
+                _number("guidance interval", v["high"]),
+            ),
+        ),
+    )
+    return request, View(preview=v["preview"] or "auto", anatomy=bool(v["anatomy"]))
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number out of a field: 20, 20.0, "20" or " 20 "."""
+    text = "" if value is None else str(value).strip()
+    if text.endswith(".0"):
+        text = text[:-2]
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 25):
+        raise BadRequest(f"The {name} must be a whole number, not “{text[:40]}”.")
+    return int(text)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRequest(f"The {name} must be a number, not {str(value)[:40]!r}.")
+    return float(value)
+
+
+def fill(request: Request, info: CheckpointInfo) -> dict[str, Any]:
+    """Field name → value that makes the controls say this request."""
+    g = request.guidance
+    return {
+        "prompt": request.prompt,
+        "negative": request.negative_prompt,
+        "model": request.model,
+        "sampler": request.sampler,
+        "eta": request.eta,
+        "spacing": request.spacing,
+        "steps": request.steps,
+        "scale": g.scale if g.kind == "cfg" else 1.0,
+        "rescale": g.rescale,
+        "low": g.interval[0],
+        "high": g.interval[1],
+        "count": request.count,
+        "seed": str(request.seed),
+        "width": request.width or info.size,
+        "height": request.height or info.size,
+    }
+
+
+def another_seed() -> str:
+    """A seed from the dice; ten digits are easy to copy."""
+    return str(secrets.randbelow(2**31))
+
+
+def start(info: CheckpointInfo) -> Request:
+    """The request that the form shows for a checkpoint at first."""
+    return info.defaults or Request(model=info.id)
+
+
+def prompt_box(value: str) -> gr.Textbox:
+    """What to draw."""
+    return gr.Textbox(
+        value=value,
+        label=word("prompt"),
+        info=word("prompt_hint"),
+        placeholder=word("prompt_placeholder"),
+        lines=2,
+        max_lines=6,
+        elem_id="prompt",
+    )
+
+
+def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict[str, gr.HTML]]:
+    """Everything below the prompt, filled for the default model; and the notes beside it.
+
+    `dice` receives the dice button, which the tab wires.
+    """
+    infos, choices = engine.catalog(), engine.choices()
+    info = next((i for i in infos if i.id == engine.default_model()), infos[0])
+    v = fill(start(info), info)
+    model = gr.Radio(
+        [(i.title, i.id) for i in infos], value=info.id, label=word("model"),
+        info=word("model_hint"), elem_id="model",
+    )  # fmt: skip
+    notes = {"model": _note("model_note", about(info))}
+    sampler = _radio("sampler", choices.samplers, v["sampler"])
+    notes["sampler"] = _note("sampler_note", method(choices, v["sampler"]))
+    with gr.Row(elem_classes="numbers"):
+        steps = _count("steps", v["steps"])
+        scale = _count("scale", v["scale"], step=0.5)
+        count = _count("count", v["count"])
+        with gr.Row(elem_classes="seed-row"):
+            seed = gr.Textbox(
+                v["seed"], label=word("seed"), info=word("seed_hint"), max_lines=1,
+                elem_id="seed", min_width=60,
+            )  # fmt: skip
+            dice.append(gr.Button("⚄", elem_id="dice", size="sm", min_width=30, scale=0))
+    with gr.Accordion(word("guidance_more"), open=False, elem_id="guidance_more"):
+        negative = gr.Textbox(
+            v["negative"], label=word("negative"), info=word("negative_hint"), lines=1,
+            max_lines=4, elem_id="negative",
+        )  # fmt: skip
+        rescale = _slider("rescale", v["rescale"])
+        with gr.Row(elem_classes="pair"):
+            low = _slider("interval_low", v["low"], hint="interval_hint")
+            high = _slider("interval_high", v["high"], hint="")
+    with gr.Accordion(word("path_more"), open=False, elem_id="path_more"):
+        spacing = _radio("spacing", choices.spacings, v["spacing"])
+        eta = _slider("eta", v["eta"])
+        with gr.Row(elem_classes="pair"):
+            width = _count("width", v["width"], step=8)
+            height = _count("height", v["height"], step=8)
+    with gr.Accordion(word("watching"), open=False, elem_id="watching"):
+        preview = gr.Radio(
+            [(word(f"preview_{p}"), p) for p in PREVIEWS], value="auto", label=word("preview"),
+            info=word("preview_hint"), elem_id="preview",
+        )  # fmt: skip
+        anatomy = gr.Checkbox(
+            False, label=word("anatomy"), info=word("anatomy_hint"), elem_id="anatomy"
+        )
+    form = Form(
+        prompt, negative, model, sampler, eta, spacing, steps, scale, rescale, low, high, count,
+        seed, width, height, preview, anatomy,
+    )  # fmt: skip
+    return form, notes
+
+
+def about(info: CheckpointInfo) -> dict:
+    """What is known of a checkpoint, for its line; numbers are put into words by the page."""
+    return {
+        "kind": "model",
+        "knows": info.knows,
+        "family": info.family,
+        "parameters": info.parameters,
+        "licence": info.licence,
+    }
+
+
+def method(choices: Choices, sampler: str) -> dict:
+    """What a sampler is, for its line."""
+    found = next((s for s in choices.samplers if s.id == sampler), None)
+    if found is None:
+        return {"kind": "none"}
+    return {
+        "kind": "method",
+        "hint": found.hint,
+        "evaluations": found.evaluations,
+        "stochastic": found.stochastic,
+    }
+
+
+def _note(name: str, value: dict) -> gr.HTML:
+    return gr.HTML(
+        value, html_template="<p class='note'></p>", js_on_load=mount("note"),
+        apply_default_css=False, elem_id=name,
+    )  # fmt: skip
+
+
+def _radio(name: str, choices: tuple, value: str) -> gr.Radio:
+    return gr.Radio(
+        [(choice.label, choice.id) for choice in choices], value=value, label=word(name),
+        info=word(f"{name}_hint"), elem_id=name,
+    )  # fmt: skip
+
+
+def _count(name: str, value: float, step: float = 1) -> gr.Number:
+    return gr.Number(
+        value, label=word(name), info=word(f"{name}_hint"), step=step, elem_id=name, min_width=60
+    )
+
+
+def _slider(name: str, value: float, hint: str | None = None) -> gr.Slider:
+    key = f"{name}_hint" if hint is None else hint
+    return gr.Slider(
+        0, 1, value, step=0.05, label=word(name), info=word(key) if key else None, elem_id=name
+    )

@@ -1,0 +1,95 @@
+"""The page around the tabs: its head, its theme, how it is served and how a visitor leaves it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from studio.contract import Engine
+from studio.settings import Settings
+from studio.ui import tab_generate, theme, words
+from studio.ui.player import FIRST_RUN, mount
+from studio.ui.visitors import Visitors
+from studio.ui.words import word
+
+# Name in the catalogue, elem_id, layout. A new tab is one file and one line here.
+TABS = (("tab_generate", "tab_generate", tab_generate.tab),)
+
+THREADS = 256  # each visitor who watches a run holds one
+UPLOAD_MOST = "20mb"
+CACHE = (3600, 3600)  # seconds: how often the upload cache is swept, and how old a file may be
+
+
+def build(engine: Engine, settings: Settings) -> gr.Blocks:
+    """The whole page on this engine; nothing is started."""
+    visitors = Visitors(engine)
+    with gr.Blocks(
+        title="x_t Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE
+    ) as demo:
+        head = gr.HTML(
+            {"status": ""},
+            html_template=(theme.STATIC / "head.html").read_text(encoding="utf-8"),
+            js_on_load=mount("head"),
+            apply_default_css=False,
+            elem_id="head",
+        )
+        with gr.Tabs(elem_id="tabs", elem_classes="single" if len(TABS) == 1 else ""):
+            for title, elem_id, lay_out in TABS:
+                with gr.Tab(word(title), elem_id=elem_id):
+                    lay_out(engine, visitors)
+        demo.load(
+            lambda: {"status": engine.status()}, None, head,
+            show_progress="hidden", api_visibility="private", concurrency_limit=None,
+        )  # fmt: skip
+
+        def leave(request: gr.Request) -> None:
+            visitors.leave(request.session_hash)
+
+        demo.unload(leave)
+    demo.queue(api_open=False, default_concurrency_limit=None, max_size=None)
+    return demo
+
+
+def serve(demo: gr.Blocks, settings: Settings, **more: Any) -> Any:
+    """Launch the page; `more` goes to gradio's launch (e.g. prevent_thread_lock=True)."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    return demo.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        theme=theme.theme(),
+        css_paths=list(theme.STYLES),
+        head='<script type="module" src="studio-assets/js/main.js"></script>',
+        i18n=words.translations(),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        share=False,
+        max_threads=THREADS,
+        max_file_size=UPLOAD_MOST,
+        app_kwargs={"routes": static_routes()},
+        **more,
+    )
+
+
+def static_routes(first_run: Path = FIRST_RUN) -> list[Mount]:
+    """The page's own scripts, fonts and recorded run, under names that tell nothing of the disk."""
+    folders = {"js": theme.STATIC / "js", "fonts": theme.ASSETS / "fonts", "first-run": first_run}
+    return [
+        Mount(f"/studio-assets/{name}", _Fresh(directory=folder, check_dir=False))
+        for name, folder in folders.items()
+    ]
+
+
+class _Fresh(StaticFiles):
+    """Static files that a browser asks about again each time, so that an update is seen."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response

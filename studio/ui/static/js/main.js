@@ -1,0 +1,64 @@
+// The page's own script: mounts each part when Gradio has put it there, and listens to the keyboard.
+
+import { mountChips, mountHead, mountKnown, mountMessage, mountNote } from "./small.js";
+import { Stage } from "./stage.js";
+import { language, say } from "./words.js";
+
+const MOUNTS = {
+  stage: (parts) => new Stage(parts),
+  message: mountMessage,
+  chips: mountChips,
+  note: mountNote,
+  known: mountKnown,
+  head: mountHead,
+};
+
+window.xt = { mount: (kind, parts) => MOUNTS[kind](parts) };
+for (const go of window.xtQueue ?? []) go();
+window.xtQueue = [];
+document.documentElement.lang = language;
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+  const button = document.querySelector("#generate");
+  if (!button || button.offsetParent === null) return;
+  event.preventDefault();
+  button.click();
+});
+
+// A picture dropped anywhere on the stage goes where recipes are restored.
+document.addEventListener("dragover", (event) => {
+  if (event.target.closest?.("#stage")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  if (!event.target.closest?.("#stage") || !event.dataTransfer.files.length) return;
+  event.preventDefault();
+  openRestore((input) => {
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+});
+
+function openRestore(then) {
+  const find = () => document.querySelector("#restore input[type=file]");
+  if (find()) return then(find());
+  document.querySelector("#restore_more button")?.click();
+  const files = setInterval(() => {
+    if (!find()) return;
+    clearInterval(files);
+    then(find());
+  }, 50);
+}
+
+// Buttons whose whole meaning is a symbol, and hints that fit no line, get a title.
+const TITLES = { dice: "dice", generate: "generate_title", stop: "stop_title", finish: "finish_title" };
+new MutationObserver((_, observer) => {
+  const missing = Object.entries(TITLES).filter(([id, key]) => {
+    const button = document.getElementById(id);
+    if (!button) return true;
+    button.title = say(key);
+    if (id === "dice") button.setAttribute("aria-label", say(key));
+    return false;
+  });
+  if (!missing.length) observer.disconnect();
+}).observe(document.body, { childList: true, subtree: true });

@@ -1,0 +1,102 @@
+// One run as the page knows it: its levels, its frames seen live and its frames recorded.
+
+const AT_ONCE = 16;
+
+export class Run {
+  constructor(id, number) {
+    this.id = id;
+    this.number = number;
+    this.total = 0;
+    this.recorded = 0;
+    this.levels = [];
+    this.ms = [];
+    this.delta = [];
+    this.live = { xt: [], x0: [], cond: [], uncond: [] }; // [step][picture] → address
+    this.frames = { xt: {}, x0: {}, eps: {} }; // [picture][step] → address
+    this.pictures = [];
+    this.count = 1;
+    this.ended = false;
+    this.bundled = false;
+    this.last = null; // the newest step's numbers
+    this.done = null; // the Finished message
+    this.gone = false;
+  }
+
+  /** Take a Step in. */
+  step(message) {
+    const { index } = message;
+    this.total = message.total;
+    this.recorded = index + 1;
+    this.levels[index] = message.level;
+    this.ms[index] = message.ms;
+    this.delta[index] = message.delta ?? NaN;
+    for (const what of Object.keys(this.live)) if (message[what].length) this.live[what][index] = message[what];
+    this.count = Math.max(this.count, message.x0.length);
+    this.last = message;
+  }
+
+  /** The bundled run: everything is there at once. */
+  static recorded(message) {
+    const run = new Run("recorded", 0);
+    run.bundled = run.ended = true;
+    run.total = run.recorded = message.steps.length;
+    run.levels = message.steps;
+    run.ms = message.steps.map((step) => step.ms);
+    run.frames.xt[0] = message.steps.map((step) => step.xt);
+    run.frames.x0[0] = message.steps.map((step) => step.x0);
+    run.pictures = [message.picture];
+    run.done = { ...message, step_ms: run.ms };
+    return run;
+  }
+
+  /** The end: levels of all steps, and the pictures if there are any. */
+  end(message) {
+    this.ended = true;
+    if (message.levels?.length) this.levels = message.levels;
+    this.recorded = message.recorded ?? this.recorded;
+    if (message.kind !== "finished") return;
+    this.done = message;
+    this.ms = message.step_ms;
+    this.total = this.recorded;
+    this.pictures = message.pictures;
+    this.count = message.pictures.length;
+  }
+
+  /** The best address for a frame: the recorded one, else the live one, else the nearest live. */
+  frame(what, index, picture) {
+    const kept = this.frames[what]?.[picture]?.[index];
+    if (kept) return kept;
+    const seen = this.live[what];
+    if (!seen) return undefined;
+    for (let back = index; back >= 0; back--) if (seen[back]?.[picture]) return seen[back][picture];
+    for (let on = index; on < seen.length; on++) if (seen[on]?.[picture]) return seen[on][picture];
+    return undefined;
+  }
+
+  has(what, picture) {
+    const kept = this.frames[what]?.[picture];
+    return !!kept && kept.filter(Boolean).length >= this.recorded;
+  }
+
+  /** Fetch every recorded frame of one kind, in a few calls; `tell` runs after each. */
+  async fetch(server, what, picture, tell) {
+    if (this.bundled || this.gone || this.has(what, picture)) return;
+    const kept = (this.frames[what][picture] ??= []);
+    if (kept.fetching) return;
+    kept.fetching = true;
+    try {
+      for (let start = 0; start < this.recorded; start += AT_ONCE) {
+        const stop = Math.min(start + AT_ONCE, this.recorded);
+        const answer = await server.frames({ run: this.id, what, picture, start, stop });
+        if (answer.problem) {
+          this.gone = true;
+          return;
+        }
+        answer.frames.forEach((address, offset) => (kept[start + offset] = address));
+        tell();
+      }
+    } finally {
+      kept.fetching = false;
+    }
+  }
+}

@@ -1,0 +1,129 @@
+"""From the engine's events to what the page shows, and from an error to its sentence.
+
+The one place where a StudioError meets a visitor. A message to the stage is a plain dict with the
+run's id and its number in this tab, whole in itself: the page may miss any of them but the last.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from studio import contract as c
+from studio.errors import StudioError
+from studio.ui import words
+
+LIVE_PER_SECOND = 25.0
+
+
+def live(events: Iterator[c.Event], clock: Callable[[], float] = time.monotonic) -> Iterator:
+    """The events, with Steps capped to LIVE_PER_SECOND; a run's last Step always passes."""
+    shown = -math.inf
+    for event in events:
+        if isinstance(event, c.Step):
+            now = clock()
+            if event.index < event.total - 1 and now - shown < 1 / LIVE_PER_SECOND:
+                continue
+            shown = now
+        yield event
+
+
+def to_stage(event: c.Event, levels: tuple[c.Level, ...] = ()) -> dict[str, Any]:
+    """One event as the stage's message; `levels` of every recorded step go with an ended run."""
+    kind = type(event).__name__.lower()
+    return {"kind": kind, "run": event.run, **_BODIES[type(event)](event, levels)}
+
+
+def jpeg(data: bytes) -> str:
+    """A data URI, so that no preview is ever written to a disk."""
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+
+
+def png(data: bytes) -> str:
+    """A data URI of PNG bytes."""
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def problem(error: Exception) -> dict:
+    """The message for the fixed area. What is no StudioError is a bug: it is logged whole."""
+    if isinstance(error, StudioError):
+        return words.from_sentence(str(error))
+    logging.getLogger(__name__).error("unexpected error", exc_info=error)
+    return words.message("err_bug", "error")
+
+
+def _queued(event: c.Queued, _levels: tuple) -> dict:
+    return {"ahead": event.ahead}
+
+
+def _loading(event: c.Loading, _levels: tuple) -> dict:
+    return {"model": event.model, "doing": event.doing, "share": event.share}
+
+
+def _step(event: c.Step, _levels: tuple) -> dict:
+    return {
+        "index": event.index,
+        "total": event.total,
+        "nfe": event.nfe,
+        "rows": event.rows,
+        "level": _level(event.level),
+        "ms": event.step_ms,
+        "left": event.left_s,
+        "shared": event.shared_with,
+        "xt": [jpeg(p) for p in event.xt],
+        "x0": [jpeg(p) for p in event.x0],
+        "cond": [jpeg(p) for p in event.cond],
+        "uncond": [jpeg(p) for p in event.uncond],
+        "delta": event.delta,
+    }
+
+
+def _nothing(_event: c.Event, _levels: tuple) -> dict:
+    return {}
+
+
+def _finished(event: c.Finished, levels: tuple) -> dict:
+    return {
+        "pictures": [png(p) for p in event.pictures],
+        "request": asdict(event.request),
+        "nfe": event.nfe,
+        "rows": event.rows,
+        "seconds": event.seconds,
+        "step_ms": list(event.step_ms),
+        "recorded": event.steps_recorded,
+        "levels": [_level(level) for level in levels],
+        "card": asdict(event.preview),
+        "notes": list(event.notes),
+        "early": event.stopped_early,
+        "noise": event.xt_sha256,
+    }
+
+
+def _cancelled(event: c.Cancelled, levels: tuple) -> dict:
+    return {"recorded": event.steps_recorded, "levels": [_level(level) for level in levels]}
+
+
+def _failed(event: c.Failed, _levels: tuple) -> dict:
+    return {"message": words.from_sentence(event.message)}
+
+
+def _level(level: c.Level) -> dict:
+    """JSON has no infinity: the clean end's log-SNR is null."""
+    logsnr = level.logsnr if math.isfinite(level.logsnr) else None
+    return {"t": level.t, "share": level.share, "logsnr": logsnr}
+
+
+_BODIES: dict[type, Callable[[Any, tuple], dict]] = {
+    c.Queued: _queued,
+    c.Loading: _loading,
+    c.Step: _step,
+    c.Decoding: _nothing,
+    c.Finished: _finished,
+    c.Cancelled: _cancelled,
+    c.Failed: _failed,
+}

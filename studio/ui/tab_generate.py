@@ -1,0 +1,254 @@
+"""The Generate tab: a request at left, and at right the run that it makes, watched as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import gradio as gr
+
+from studio import contract as c
+from studio.errors import StudioError
+from studio.imaging.pictures import open_picture
+from studio.recipe import MAX_PROMPT, Request
+from studio.store.files import read_recipe
+from studio.ui import form, player, stream, words
+from studio.ui.visitors import Visitors
+from studio.ui.words import word
+
+CLEAR: dict = {"tone": "", "key": "", "arguments": {}, "text": ""}
+PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
+FREE = {**PRIVATE, "concurrency_limit": None}  # the engine's worker is the only lock
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The components that the tab's events read and write."""
+
+    form: form.Form
+    notes: dict
+    chips: gr.HTML
+    known: gr.HTML
+    message: gr.HTML
+    stage: gr.HTML
+    generate: gr.Button
+    stop: gr.Button
+    finish: gr.Button
+    dice: gr.Button
+    restore: gr.File
+
+
+def tab(engine: c.Engine, visitors: Visitors) -> None:
+    """Lay the tab out and wire it."""
+    with gr.Row(elem_classes="bench", equal_height=False):
+        with gr.Column(elem_classes="controls", scale=0, min_width=340):
+            prompt = form.prompt_box(form.start(_info(engine, engine.default_model())).prompt)
+            known = _small("known", {"kind": "none"})
+            chips = _small("chips", _examples(engine, engine.default_model()))
+            with gr.Row(elem_classes="actions"):
+                generate = gr.Button(
+                    word("generate"), variant="primary", size="lg", elem_id="generate"
+                )
+                stop = _action("stop")
+                finish = _action("finish")
+            dice: list = []
+            fields, notes = form.controls(engine, prompt, dice)
+            with gr.Accordion(word("restore"), open=False, elem_id="restore_more"):
+                restore = gr.File(
+                    label=word("restore_hint"), type="filepath", elem_id="restore", height=72
+                )
+        with gr.Column(elem_classes="view", min_width=320):
+            message = _small("message", CLEAR)
+            stage = player.stage(engine, visitors)
+    parts = Parts(
+        fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore
+    )
+    _wire(engine, visitors, parts)
+
+
+def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
+    outputs = [p.stage, p.message, p.stop, p.finish]
+    p.generate.click(
+        _runner(engine, visitors, p), p.form.inputs(), outputs, trigger_mode="multiple", **FREE
+    )
+
+    def stop_run(request: gr.Request) -> None:
+        engine.cancel(visitors.current(request.session_hash))
+
+    def finish_run(request: gr.Request) -> None:
+        engine.finish(visitors.current(request.session_hash))
+
+    p.stop.click(stop_run, None, None, **FREE)
+    p.finish.click(finish_run, None, None, **FREE)
+    p.dice.click(form.another_seed, None, p.form.seed, **FREE)
+
+    def explain(model: str, prompt: str) -> dict:
+        return _known(engine, model, prompt)
+
+    p.form.prompt.input(
+        explain, [p.form.model, p.form.prompt], p.known, trigger_mode="always_last", **FREE
+    )
+
+    def describe(sampler: str) -> tuple:
+        choices = engine.choices()
+        uses = any(s.id == sampler and s.uses_eta for s in choices.samplers)
+        return form.method(choices, sampler), gr.update(interactive=uses)
+
+    p.form.sampler.change(describe, p.form.sampler, [p.notes["sampler"], p.form.eta], **FREE)
+    _wire_model(engine, p)
+    _wire_restore(engine, p)
+
+
+def _runner(engine: c.Engine, visitors: Visitors, p: Parts):
+    def run(*values, request: gr.Request) -> Iterator[dict]:
+        """One click on Generate: submit, then a message for the stage with every event."""
+        try:
+            wanted, view = form.read(values)
+            run_id = engine.submit(wanted, view)
+        except Exception as error:
+            yield {p.message: stream.problem(error)}
+            return
+        number, replaced = visitors.begin(request.session_hash, run_id)
+
+        def own() -> bool:
+            return visitors.current(request.session_hash) == run_id
+
+        going = True
+        try:
+            note = words.message("note_replaced") if replaced else CLEAR
+            yield {
+                p.stage: {
+                    "kind": "starting", "run": run_id, "number": number, "total": wanted.steps,
+                    "request": {"prompt": wanted.prompt, "seed": wanted.seed},
+                },
+                p.message: note,
+                p.stop: gr.update(interactive=True),
+                p.finish: gr.update(interactive=wanted.count > 1),
+            }  # fmt: skip
+            for event in stream.live(engine.events(run_id)):
+                if not own():  # a newer run of this tab has the stage
+                    return
+                going = not isinstance(event, c.LAST)
+                if isinstance(event, c.Finished):
+                    visitors.keep(event)
+                yield from _show(engine, p, event, number)
+        except Exception as error:
+            if own():
+                going = False
+                engine.cancel(run_id)
+                yield {p.message: stream.problem(error), **_idle(p)}
+        finally:
+            visitors.end(request.session_hash, run_id)
+            if going:  # the tab was closed, or its next run came
+                engine.cancel(run_id)
+
+    return run
+
+
+def _show(engine: c.Engine, p: Parts, event: c.Event, number: int) -> Iterator[dict]:
+    levels: tuple = ()
+    if isinstance(event, c.Finished | c.Cancelled):
+        with suppress(StudioError):  # freed meanwhile: nothing to scrub
+            levels = engine.levels(event.run)
+    updates: dict = {p.stage: {**stream.to_stage(event, levels), "number": number}}
+    if isinstance(event, c.LAST):
+        updates |= _idle(p)
+    if isinstance(event, c.Failed):
+        updates[p.message] = words.from_sentence(event.message)
+    yield updates
+
+
+def _idle(p: Parts) -> dict:
+    return {p.stop: gr.update(interactive=False), p.finish: gr.update(interactive=False)}
+
+
+def _wire_model(engine: c.Engine, p: Parts) -> None:
+    def choose(model: str, prompt: str) -> dict:
+        """Another model: its own defaults, and the prompt that is there already."""
+        info = _info(engine, model)
+        values = form.fill(form.start(info), info)
+        kept = ("prompt", "seed", "model", "negative", "count")
+        updates = {
+            getattr(p.form, name): value for name, value in values.items() if name not in kept
+        }
+        return {
+            **updates,
+            p.notes["model"]: form.about(info),
+            p.chips: _examples(engine, model),
+            p.known: _known(engine, model, prompt),
+        }
+
+    outputs = [*p.form.inputs(), p.notes["model"], p.chips, p.known]
+    p.form.model.input(choose, [p.form.model, p.form.prompt], outputs, **FREE)
+
+
+def _wire_restore(engine: c.Engine, p: Parts) -> None:
+    def restore(path: str | None) -> dict:
+        """The recipe out of a dropped PNG, into the form; the file is not kept."""
+        if path is None:
+            return {p.restore: gr.skip()}
+        try:
+            return {**_restored(engine, p, path), p.restore: None}
+        except Exception as error:
+            return {p.message: stream.problem(error), p.restore: None}
+        finally:
+            Path(path).unlink(missing_ok=True)
+
+    outputs = [*p.form.inputs(), p.message, p.restore, p.notes["model"], p.chips]
+    p.restore.upload(restore, p.restore, outputs, **FREE)
+
+
+def _restored(engine: c.Engine, p: Parts, path: str) -> dict:
+    open_picture(path)
+    text = read_recipe(path)
+    if text is None:
+        return {p.message: words.message("err_no_recipe", "error")}
+    request = Request.from_json(text)
+    infos = {info.id: info for info in engine.catalog()}
+    if request.model not in infos:
+        return {p.message: words.message("err_no_model", "error", model=request.model[:60])}
+    info = infos[request.model]
+    note = words.message(
+        "note_restored", prompt=request.prompt, seed=str(request.seed), steps=request.steps
+    )
+    values = form.fill(request, info)
+    return {
+        **{getattr(p.form, name): value for name, value in values.items()},
+        p.message: note,
+        p.notes["model"]: form.about(info),
+        p.chips: _examples(engine, request.model),
+    }
+
+
+def _known(engine: c.Engine, model: str, prompt: str) -> dict:
+    """The nearest things the model saw, for a prompt that it may not know."""
+    if not (prompt or "").strip():
+        return {"kind": "none"}
+    try:
+        known = engine.known(model, prompt.strip()[:MAX_PROMPT])
+    except StudioError:
+        return {"kind": "none"}
+    nearest = [[caption, round(similarity, 2)] for caption, similarity in known.nearest[:3]]
+    return {"kind": "known", "known": known.known, "nearest": nearest}
+
+
+def _info(engine: c.Engine, model: str) -> c.CheckpointInfo:
+    infos = engine.catalog()
+    return next((info for info in infos if info.id == model), infos[0])
+
+
+def _examples(engine: c.Engine, model: str) -> dict:
+    return {"kind": "chips", "examples": list(_info(engine, model).examples[:8])}
+
+
+def _small(name: str, value: dict) -> gr.HTML:
+    return gr.HTML(
+        value, html_template=f"<div class='{name}'></div>", js_on_load=player.mount(name),
+        apply_default_css=False, elem_id=name,
+    )  # fmt: skip
+
+
+def _action(name: str) -> gr.Button:
+    return gr.Button(word(name), size="md", interactive=False, elem_id=name)

@@ -1,0 +1,94 @@
+"""Every string of the page, in English and Chinese, and the way from an error to its words.
+
+The catalogue is two JSON files with the same keys. Labels are translated by Gradio's own I18n;
+what the page's script writes is looked up there by the same keys, so a message travels as a key
+with its arguments. A StudioError travels likewise: its English sentence is recognised by the
+catalogue's template for it, and a sentence that none fits is shown as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+LANGUAGES = ("en", "zh-CN")
+_FOLDER = Path(__file__).parent / "catalogue"
+_HOLE = re.compile(r"\{(\w+)\}")
+
+# What the recipe's own sentences call a field, and the catalogue's key for it.
+_NAMES = {
+    "seed": "name_seed",
+    "number of steps": "name_steps",
+    "number of pictures": "name_count",
+    "width": "name_width",
+    "height": "name_height",
+    "prompt": "name_prompt",
+    "negative prompt": "name_negative",
+    "guidance scale": "name_scale",
+    "guidance rescale": "name_rescale",
+    "guidance interval": "name_interval",
+    "η (eta)": "name_eta",
+}
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Key → string of one of LANGUAGES."""
+    return json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+
+
+def translations() -> gr.I18n:
+    """The whole catalogue for `launch(i18n=...)`; the browser's language chooses."""
+    return gr.I18n(**{language: catalogue(language) for language in LANGUAGES})
+
+
+def word(key: str) -> Any:
+    """A string for a component's label, info, placeholder or text; KeyError if it is in no file."""
+    catalogue("en")[key]
+    return gr.I18n()(key)
+
+
+def message(key: str, tone: str = "note", **arguments: Any) -> dict:
+    """A line for the message area; an argument that is itself {"key": …} is translated too."""
+    catalogue("en")[key]
+    return {"tone": tone, "key": key, "arguments": arguments, "text": ""}
+
+
+def from_sentence(sentence: str) -> dict:
+    """The error message for an English sentence: by key where the catalogue has its template."""
+    for key, pattern in _patterns():
+        found = pattern.fullmatch(sentence)
+        if not found:
+            continue
+        arguments = {name: _argument(name, text) for name, text in found.groupdict().items()}
+        return {"tone": "error", "key": key, "arguments": arguments, "text": sentence}
+    return {"tone": "error", "key": "", "arguments": {}, "text": sentence}
+
+
+def _argument(name: str, text: str) -> Any:
+    if name == "name" and text in _NAMES:
+        return {"key": _NAMES[text], "arguments": {}}
+    if name == "why":
+        return from_sentence(text)
+    return text
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern], ...]:
+    """The errors' English templates as patterns, the most literal ones first."""
+    errors = [(k, v) for k, v in catalogue("en").items() if k.startswith("err_")]
+    errors.sort(key=lambda pair: -len(_HOLE.sub("", pair[1])))
+    return tuple((key, _pattern(template)) for key, template in errors)
+
+
+def _pattern(template: str) -> re.Pattern:
+    pieces = _HOLE.split(template)  # text, hole, text, hole, …, text
+    parts = [
+        f"(?P<{piece}>.+?)" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces)
+    ]
+    return re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,238 @@
+"""A scripted engine: the whole contract with drawn pictures, for the page's tests and screenshots.
+
+It knows a few words; a prompt with "broken" fails at step 3, "slow" makes steps take 0.4 s,
+"full" is refused as if the queue were full. `python -m tests.ui.scripted --port N` serves it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from studio import contract as c
+from studio.errors import BadRequest, Busy, NotFound
+from tests.ui import drawings
+
+KNOWN = ("red apple", "blue heart", "pizza", "rocket", "cat face", "smiling face")
+SAMPLERS = (
+    c.Choice("ddim", "DDIM", "Euler on the probability-flow ODE", uses_eta=True),
+    c.Choice("ddpm", "DDPM", "ancestral sampling of the trained chain", stochastic=True),
+    c.Choice("euler_a", "Euler ancestral", "a step down, then fresh noise", stochastic=True),
+    c.Choice("heun", "Heun", "second order, two evaluations a step", evaluations=2),
+    c.Choice("dpmpp_2m", "DPM-Solver++ 2M", "second order, one evaluation a step"),
+)
+SPACINGS = (
+    c.Choice("trailing", "trailing", "ends at the noisiest level"),
+    c.Choice("leading", "leading", "starts at the cleanest level"),
+    c.Choice("linspace", "linspace", "both ends included"),
+    c.Choice("karras", "Karras", "even in σ^(1/7)"),
+)
+
+
+@dataclass
+class _Run:
+    request: c.Request
+    view: c.View
+    pace: float
+    events: list = field(default_factory=list)
+    levels: list = field(default_factory=list)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    stop: bool = False
+    only_first: bool = False
+    ended: bool = False
+
+
+class ScriptedEngine:
+    """Implements contract.Engine. `pace` is the seconds a step takes."""
+
+    def __init__(self, pace: float = 0.05) -> None:
+        self.pace = pace
+        self.runs: dict[str, _Run] = {}
+        self.forgotten: list[str] = []
+
+    def catalog(self) -> tuple[c.CheckpointInfo, ...]:
+        def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:
+            return c.CheckpointInfo(
+                id=id, title=title, knows=knows, size=128, latent=(8, 16, 16),
+                licence="Apache-2.0", examples=KNOWN,
+                defaults=c.Request(model=id, prompt="red apple", seed=3, steps=20), **more,
+            )
+
+        return (
+            info("icons-unet", "Icons UNet", "draws icons, 128 px", family="unet",
+                 parameters=7_900_000, bytes=16_000_000, prediction="v"),
+            info("exact-icons", "Exact icons", "300 icons it can only recall, 128 px",
+                 family="exact", parameters=0, bytes=9_000_000, prediction="x0", trained=False),
+        )
+
+    def default_model(self) -> str:
+        return "icons-unet"
+
+    def choices(self) -> c.Choices:
+        return c.Choices(SAMPLERS, SPACINGS)
+
+    def submit(self, request: c.Request, view: c.View | None = None) -> str:
+        if request.model not in {info.id for info in self.catalog()}:
+            raise BadRequest(f"There is no checkpoint {request.model[:40]!r} here.")
+        if "full" in request.prompt:
+            raise Busy("The queue is full; try again in a moment.")
+        run = secrets.token_urlsafe(9)
+        pace = 0.4 if "slow" in request.prompt else self.pace
+        self.runs[run] = _Run(request, view or c.View(), pace)
+        threading.Thread(target=self._work, args=(run,), daemon=True).start()
+        return run
+
+    def events(self, run: str, timeout: float | None = None):
+        held = self._find(run)
+        seen = 0
+        while True:
+            with held.changed:
+                held.changed.wait_for(lambda: len(held.events) > seen, timeout)
+                fresh = held.events[seen:]
+            seen += len(fresh)
+            last_step = next((e for e in reversed(fresh) if isinstance(e, c.Step)), None)
+            for event in fresh:  # a slow reader sees the newest Step only
+                if not isinstance(event, c.Step) or event is last_step:
+                    yield event
+                if isinstance(event, c.LAST):
+                    return
+
+    def cancel(self, run: str) -> None:
+        if run in self.runs:
+            self.runs[run].stop = True
+
+    def finish(self, run: str) -> None:
+        if run in self.runs:
+            self.runs[run].only_first = True
+
+    def frame(self, run: str, step: int, what: c.What, picture: int = 0) -> bytes:
+        held = self._find(run)
+        if not 0 <= step < len(held.levels):
+            raise NotFound("That step was not recorded.")
+        return drawings.encode(self._pixels(held, step, what, picture), "PNG")
+
+    def film(self, run: str, kind: c.Film, what: c.What = "x0", picture: int = 0) -> bytes:
+        held = self._find(run)
+        if kind == "mp4":
+            return b"\x00\x00\x00\x18ftypmp42scripted"
+        frames = [
+            Image.fromarray(self._pixels(held, step, what, picture))
+            for step in range(len(held.levels))
+        ]
+        out = io.BytesIO()
+        frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=80, loop=0)
+        return out.getvalue()
+
+    def levels(self, run: str) -> tuple[c.Level, ...]:
+        return tuple(self._find(run).levels)
+
+    def known(self, model: str, prompt: str) -> c.Known:
+        words = set(prompt.lower().split())
+        scored = [
+            (caption, round(0.31 + 0.69 * len(words & set(caption.split())) / len(caption.split()), 2))
+            for caption in KNOWN
+        ]
+        nearest = tuple(sorted(scored, key=lambda pair: -pair[1])[:3])
+        return c.Known(nearest[0][1] > 0.6, nearest)
+
+    def forget(self, run: str) -> None:
+        self.cancel(run)
+        self.forgotten.append(run)
+        self.runs.pop(run, None)
+
+    def status(self) -> str:
+        return "ready"
+
+    def close(self) -> None:
+        for run in list(self.runs):
+            self.forget(run)
+
+    def _find(self, run: str) -> _Run:
+        if run not in self.runs:
+            raise NotFound("This run is not here any more; generate it again.")
+        return self.runs[run]
+
+    def _pixels(self, held: _Run, step: int, what: str, picture: int):
+        r = held.request
+        x0 = drawings.drawing(r.prompt, r.seed + picture)
+        eps = drawings.noise(r.seed + picture)
+        share, alpha, sigma, _ = drawings.level(step, r.steps)
+        if what == "xt":
+            return drawings.noisy(x0, eps, alpha, sigma)
+        return drawings.guess(x0, share) if what == "x0" else drawings.noisy(x0, eps, 0.0, 0.5)
+
+    def _say(self, held: _Run, event: c.Event) -> None:
+        with held.changed:
+            held.events.append(event)
+            held.changed.notify_all()
+
+    def _work(self, run: str) -> None:
+        held = self.runs[run]
+        r = held.request
+        guided = 2 if r.guidance.kind == "cfg" and r.guidance.scale != 1 else 1
+        evaluations = next((s.evaluations for s in SAMPLERS if s.id == r.sampler), 1)
+        self._say(held, c.Queued(run))
+        for index in range(r.steps):
+            time.sleep(held.pace)
+            if held.stop:
+                return self._say(held, c.Cancelled(run, len(held.levels)))
+            if "broken" in r.prompt and index == 3:
+                return self._say(held, c.Failed(run, "The device had no room for this; ask for less."))
+            count = 1 if held.only_first else r.count
+            share, alpha, sigma, logsnr = drawings.level(index, r.steps)
+            held.levels.append(c.Level(1000 * share, share, alpha, sigma, logsnr))
+
+            def previews(what: str, step: int = index, count: int = count) -> tuple[bytes, ...]:
+                return tuple(
+                    drawings.encode(self._pixels(held, step, what, k), "JPEG") for k in range(count)
+                )
+
+            anatomy = held.view.anatomy and guided == 2
+            self._say(held, c.Step(
+                run=run, index=index, total=r.steps, nfe=(index + 1) * evaluations,
+                rows=(index + 1) * evaluations * guided * count,
+                level=held.levels[-1], step_ms=41.0 + index % 3, forward_ms=38.0,
+                left_s=(r.steps - index - 1) * 0.041, xt=previews("xt"), x0=previews("x0"),
+                cond=previews("x0") if anatomy else (), uncond=previews("eps") if anatomy else (),
+                delta=0.31 * share + 0.02 if guided == 2 else None,
+            ))
+        self._say(held, c.Decoding(run))
+        count = 1 if held.only_first else r.count
+        pixels = [drawings.drawing(r.prompt, r.seed + k) for k in range(count)]
+        known = self.known(r.model, r.prompt)
+        notes = () if known.known else (f"Nearest known: {known.nearest[0][0]}.",)
+        self._say(held, c.Finished(
+            run=run, request=r.with_(width=128, height=128),
+            pictures=tuple(drawings.encode(p, "PNG") for p in pixels),
+            pixels_sha256=tuple(hashlib.sha256(p.tobytes()).hexdigest() for p in pixels),
+            xt_sha256=hashlib.sha256(str(r.seed).encode()).hexdigest(),
+            nfe=r.steps * evaluations, rows=r.steps * evaluations * guided * count,
+            seconds=0.042 * r.steps, step_ms=tuple(41.0 + i % 3 for i in range(r.steps)),
+            steps_recorded=r.steps, preview=c.PreviewCard("tiny", 2.1, 41.0, 27.4), notes=notes,
+            stopped_early=count < r.count,
+        ))
+
+
+def main() -> None:
+    """Serve the page on the scripted engine."""
+    from studio.settings import Settings
+    from studio.ui import shell
+
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--port", type=int, default=7861)
+    arguments.add_argument("--pace", type=float, default=0.05)
+    given = arguments.parse_args()
+    engine = ScriptedEngine(given.pace)
+    settings = Settings.from_env({}, port=given.port)
+    shell.serve(shell.build(engine, settings), settings)
+
+
+if __name__ == "__main__":
+    main()
