@@ -1,0 +1,46 @@
+"""Loaded checkpoints under a byte budget; the one used longest ago goes first."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from studio.checkpoints.checkpoint import Checkpoint
+
+
+class Cache:
+    """Ids to loaded checkpoints. One thread uses it."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+        self._held: OrderedDict[str, Checkpoint] = OrderedDict()
+        self.seconds: dict[str, float] = {}  # what loading each took the last time
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._held
+
+    def ids(self) -> tuple[str, ...]:
+        """What is held now."""
+        return tuple(self._held)
+
+    def get(self, id: str, load: Callable[[], Checkpoint]) -> Checkpoint:
+        """The checkpoint, loaded if it is not here. One larger than the budget stays alone."""
+        if id not in self._held:
+            start = time.perf_counter()
+            loaded = load()
+            self.seconds[id] = time.perf_counter() - start
+            self._held[id] = loaded
+            while len(self._held) > 1 and self.bytes > self._budget:
+                self._held.popitem(last=False)
+        self._held.move_to_end(id)
+        return self._held[id]
+
+    @property
+    def bytes(self) -> int:
+        """What the held checkpoints take."""
+        return sum(checkpoint.bytes for checkpoint in self._held.values())
+
+    def drop(self, id: str) -> None:
+        """Let one go; idempotent."""
+        self._held.pop(id, None)

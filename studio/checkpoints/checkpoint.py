@@ -1,0 +1,71 @@
+"""What every loaded checkpoint can do, whatever its family. Everything else is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from studio.checkpoints.inspect import Entry
+from studio.diffusion.path import Path
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Progress = Callable[[str, float | None], None]  # a short phrase, a share in [0, 1] or None
+
+
+@dataclass(frozen=True, slots=True)
+class Latent:
+    """How a state relates to pixels: channels, pixels a side for each value, and the VAE's scale.
+
+    `down` 1 means that the state is the picture itself. State = (encoded - shift)·scale.
+    """
+
+    channels: int
+    down: int
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+class Checkpoint(Protocol):
+    """A loaded checkpoint. All methods run on the thread that owns the device, without gradient.
+
+    `conditions` are one tensor for each text, of any shape, stackable along a new first axis.
+    """
+
+    entry: Entry
+    path: Path
+    prediction: str  # "eps", "v", "x0", "u"
+    latent: Latent
+    device: str
+    bytes: int
+    tiny: Callable[[Tensor], Tensor] | None  # states to pictures, cheaply; None where there is none
+
+    def encode(self, text: str) -> Tensor:
+        """The condition of one prompt; the empty one is the unconditional row."""
+        ...
+
+    def predict(self, x: Tensor, t: Sequence[float], conditions: Tensor) -> Tensor:
+        """Raw output (R, C, H, W) of R rows, each at its own network time."""
+        ...
+
+    def decode(self, x: Tensor, tiled: bool = False) -> Tensor:
+        """States to pictures (B, 3, H, W) in about [-1, 1]."""
+        ...
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) to states: the mean of the VAE's posterior, scaled."""
+        ...
+
+    def nearest(self, prompt: str, count: int = 5) -> tuple[tuple[str, float], ...]:
+        """What it saw that lies nearest to the prompt: names and cosines, best first."""
+        ...
+
+    def known(self, prompt: str) -> bool:
+        """Whether anything it saw is near enough to the prompt."""
+        ...
+
+    def notes(self, prompt: str) -> tuple[str, ...]:
+        """Sentences for the visitor about this prompt."""
+        ...

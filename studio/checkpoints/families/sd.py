@@ -1,0 +1,136 @@
+"""Stable Diffusion's layout: a UNet with cross-attention on text, a VAE, a text encoder.
+
+Stock diffusers classes, imported one by one (the pipelines package alone takes seconds). An
+optional `preview/` holds an AutoencoderTiny, an optional `concepts.json` the names it was
+trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from studio.checkpoints.checkpoint import Latent, Progress
+from studio.checkpoints.inspect import Entry, read_json
+from studio.checkpoints.similar import Captions
+from studio.checkpoints.text import TextEncoder
+from studio.diffusion.path import from_config
+from studio.diffusion.prediction import kind_of
+from studio.errors import BadCheckpoint
+
+KNOWN = 0.6  # cosine to the nearest concept from which a prompt counts as known
+
+
+class StableDiffusion:
+    """A loaded checkpoint of this family; see `checkpoint.Checkpoint` for what it can do."""
+
+    def __init__(self, entry: Entry, device: str, progress: Progress) -> None:
+        self.entry, self.device = entry, device
+        scheduler = read_json(entry.folder / "scheduler" / "scheduler_config.json")
+        try:
+            self.path = from_config(scheduler)
+            self.prediction = kind_of(entry.prediction)
+        except ValueError as error:
+            raise BadCheckpoint(f"{entry.id} cannot be run: {error}.") from None
+        progress("reading the text encoder", 0.1)
+        self.text = TextEncoder(entry.folder, device)
+        progress("reading the UNet", 0.3)
+        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+        self.unet = self._component(UNet2DConditionModel, "unet")
+        self.unet.fuse_qkv_projections()
+        progress("reading the autoencoder", 0.7)
+        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+
+        self.vae = self._component(AutoencoderKL, "vae")
+        config = self.vae.config
+        self.latent = Latent(
+            channels=config.latent_channels,
+            down=2 ** (len(config.block_out_channels) - 1),
+            scale=config.scaling_factor or 1.0,
+            shift=config.shift_factor or 0.0,
+        )
+        self.tiny = self._preview() if (entry.folder / "preview").is_dir() else None
+        parts = (self.unet, self.vae)
+        self.bytes = self.text.bytes + sum(
+            p.numel() * p.element_size() for part in parts for p in part.parameters()
+        )
+        self._captions: Captions | None = None
+
+    def _component(self, kind: type, part: str) -> nn.Module:
+        """One network from its folder: safetensors, float32, checked for NaN and infinity."""
+        folder = self.entry.folder / part
+        try:
+            made = kind.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            raise BadCheckpoint(f"{self.entry.id}/{part} does not load: {error}") from error
+        for name, p in made.named_parameters():
+            if not bool(torch.isfinite(p).all()):
+                raise BadCheckpoint(f"{self.entry.id}/{part}: {name} holds NaN or infinity.")
+        made = made.to(self.device).eval().requires_grad_(False)
+        return made.to(memory_format=torch.channels_last)
+
+    def _preview(self):
+        from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+
+        tiny = self._component(AutoencoderTiny, "preview")
+        own = tiny.config.scaling_factor or 1.0  # of latents as the UNet has them
+
+        @torch.no_grad()
+        def decode(x: Tensor) -> Tensor:
+            return tiny.decode(x / own, return_dict=False)[0]
+
+        return decode
+
+    def encode(self, text: str) -> Tensor:
+        return self.text.hidden(text)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, t: Sequence[float], conditions: Tensor) -> Tensor:
+        times = torch.tensor(t, dtype=torch.float32, device=x.device)
+        x = x.contiguous(memory_format=torch.channels_last)
+        return self.unet(x, times, encoder_hidden_states=conditions, return_dict=False)[0]
+
+    @torch.no_grad()
+    def decode(self, x: Tensor, tiled: bool = False) -> Tensor:
+        self.vae.use_tiling = tiled
+        x = x / self.latent.scale + self.latent.shift
+        x = x.contiguous(memory_format=torch.channels_last)
+        return self.vae.decode(x, return_dict=False)[0]
+
+    @torch.no_grad()
+    def embed(self, pictures: Tensor) -> Tensor:
+        pictures = pictures.to(self.device).contiguous(memory_format=torch.channels_last)
+        mean = self.vae.encode(pictures).latent_dist.mean
+        return (mean - self.latent.shift) * self.latent.scale
+
+    def nearest(self, prompt: str, count: int = 5) -> tuple[tuple[str, float], ...]:
+        """From `concepts.json`, a list of names; nothing where the checkpoint has none."""
+        if self._captions is None:
+            file = self.entry.folder / "concepts.json"
+            names = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+            rows = [self.text.embedding(name) for name in names]
+            self._captions = Captions(tuple(names), torch.stack(rows) if rows else None)
+        if not prompt.strip() or self._captions.rows is None:
+            return ()
+        return self._captions.nearest(self.text.embedding(prompt), count)
+
+    def known(self, prompt: str) -> bool:
+        nearest = self.nearest(prompt, 1)
+        return not nearest or nearest[0][1] >= KNOWN
+
+    def notes(self, prompt: str) -> tuple[str, ...]:
+        unread = self.text.unread(prompt)
+        if not unread:
+            return ()
+        return (f"The prompt's last {unread} tokens were not read: it is too long for this model.",)
+
+
+def load(entry: Entry, device: str, progress: Progress, others: dict) -> StableDiffusion:
+    """A Stable Diffusion folder; raises BadCheckpoint with a sentence."""
+    return StableDiffusion(entry, device, progress)

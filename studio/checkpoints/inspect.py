@@ -1,0 +1,173 @@
+"""What a folder holds, read off its JSON and its safetensors headers: no weights, no torch.
+
+Everything that a later step relies on is checked here: known classes only, safetensors only, no
+link out of the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.checkpoints import headers
+from studio.errors import BadCheckpoint
+
+MAX_JSON = 4 * 2**20  # bytes
+ALLOWED = {
+    "unet": ("UNet2DConditionModel",),
+    "vae": ("AutoencoderKL",),
+    "text_encoder": ("BertModel", "CLIPTextModel"),
+    "tokenizer": ("BertTokenizer", "BertTokenizerFast", "CLIPTokenizer", "CLIPTokenizerFast"),
+    "scheduler": (
+        "DDIMScheduler",
+        "DDPMScheduler",
+        "DPMSolverMultistepScheduler",
+        "EulerAncestralDiscreteScheduler",
+        "EulerDiscreteScheduler",
+        "HeunDiscreteScheduler",
+        "LMSDiscreteScheduler",
+        "PNDMScheduler",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checkpoint that could be loaded. `defaults` are fields of a request, not yet checked."""
+
+    id: str
+    folder: Path
+    family: str
+    title: str
+    knows: str
+    size: int  # pixels
+    latent: tuple[int, int, int]  # C, H, W of the state
+    parameters: int
+    bytes: int
+    licence: str
+    prediction: str
+    defaults: dict[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    card: str = ""
+    trained: bool = True
+    preferred: bool = False  # the one to open with
+    needs: tuple[str, ...] = ()  # ids of other checkpoints whose parts it uses when they are here
+
+
+def inspect(folder: Path) -> Entry:
+    """The entry of one checkpoint folder; raises BadCheckpoint with a sentence."""
+    check_inside(folder)
+    if (folder / "model_index.json").is_file():
+        return _stable_diffusion(folder)
+    if (folder / "exact.json").is_file():
+        return _exact(folder)
+    pickled = [f.name for f in folder.iterdir() if f.suffix in (".ckpt", ".pt", ".pth", ".bin")]
+    if pickled:
+        raise BadCheckpoint(
+            f"{folder.name}/{pickled[0]} is pickled, and this studio opens safetensors only; "
+            "convert it first."
+        )
+    raise BadCheckpoint(f"{folder.name} is not of a family that this studio knows.")
+
+
+def check_inside(folder: Path) -> None:
+    """Raise BadCheckpoint if anything below the folder is a link that leads out of it."""
+    root = folder.resolve()
+    for file in folder.rglob("*"):
+        if file.is_symlink() and not file.resolve().is_relative_to(root):
+            raise BadCheckpoint(f"{folder.name} holds a link that leads out of its folder.")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file of a checkpoint; raises BadCheckpoint."""
+    try:
+        if file.stat().st_size > MAX_JSON:
+            raise ValueError
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{file.parent.name} has no {file.name}.") from None
+    except (ValueError, RecursionError, OSError):
+        raise BadCheckpoint(f"{file.parent.name}/{file.name} is not a JSON object.") from None
+    return data
+
+
+def _stable_diffusion(folder: Path) -> Entry:
+    """A folder in StableDiffusionPipeline layout, with an optional `preview/` AutoencoderTiny."""
+    index = read_json(folder / "model_index.json")
+    for part, classes in ALLOWED.items():
+        named = index.get(part)
+        name = named[1] if isinstance(named, list) and len(named) == 2 else None
+        if name not in classes:
+            raise BadCheckpoint(
+                f"{folder.name} names {str(name)[:60]!r} as its {part.replace('_', ' ')}; "
+                f"this studio opens {' or '.join(classes[:2])}."
+            )
+    unet = read_json(folder / "unet" / "config.json")
+    vae = read_json(folder / "vae" / "config.json")
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    found = [h for part in ("unet", "vae", "text_encoder") for h in headers.weights(folder / part)]
+    if (folder / "preview").is_dir():
+        headers.weights(folder / "preview")
+    try:
+        side, channels = unet["sample_size"], unet["in_channels"]
+        down = 2 ** (len(vae["block_out_channels"]) - 1)
+        if not all(type(n) is int and 0 < n <= 4096 for n in (side, channels, down)):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise BadCheckpoint(f"{folder.name} does not say how large its states are.") from None
+    return Entry(
+        **_words(folder),
+        family="sd",
+        size=side * down,
+        latent=(channels, side, side),
+        parameters=sum(h.parameters for h in found),
+        bytes=sum(h.bytes for h in found),
+        prediction=str(scheduler.get("prediction_type", "epsilon")),
+    )
+
+
+def _exact(folder: Path) -> Entry:
+    """A finite set of pictures and captions: no network."""
+    exact = read_json(folder / "exact.json")
+    size = exact.get("size", 128)
+    if type(size) is not int or not 8 <= size <= 512:
+        raise BadCheckpoint(f"{folder.name} does not say how large its pictures are.")
+    encoder = exact.get("text_encoder")
+    return Entry(
+        **_words(folder),
+        family="exact",
+        size=size,
+        latent=(3, size, size),
+        parameters=0,
+        bytes=sum(f.stat().st_size for f in folder.glob("*") if f.is_file()),
+        prediction="sample",
+        trained=False,
+        needs=(encoder,) if isinstance(encoder, str) else (),
+    )
+
+
+def _words(folder: Path) -> dict[str, Any]:
+    """What `studio.json` and the model card say: title, licence, defaults, examples, the card."""
+    said = read_json(folder / "studio.json") if (folder / "studio.json").is_file() else {}
+    card = ""
+    if (folder / "README.md").is_file():
+        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:200_000]
+    matter = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    licence = re.search(r"^license:\s*(\S+)", matter[1], re.MULTILINE) if matter else None
+    defaults, examples = said.get("defaults", {}), said.get("examples", ())
+    return {
+        "id": folder.name,
+        "folder": folder,
+        "title": str(said.get("title", folder.name)),
+        "knows": str(said.get("knows", "")),
+        "licence": str(said.get("licence", licence[1] if licence else "not stated")),
+        "defaults": dict(defaults) if isinstance(defaults, dict) else {},
+        "examples": tuple(str(e) for e in examples) if isinstance(examples, list) else (),
+        "card": card[matter.end() :].strip() if matter else card,
+        "preferred": said.get("default") is True,
+    }

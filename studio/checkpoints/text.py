@@ -1,0 +1,70 @@
+"""Text encoders: a tokenizer and a transformer from a folder in Stable Diffusion's layout."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from studio.checkpoints.inspect import ALLOWED, read_json
+from studio.errors import BadCheckpoint
+
+
+class TextEncoder:
+    """A prompt in, its hidden states or one normalised embedding out."""
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        """`folder` holds `tokenizer/` and `text_encoder/`; raises BadCheckpoint."""
+        index = read_json(folder / "model_index.json")
+        transformers = importlib.import_module("transformers")
+        transformers.logging.disable_progress_bar()
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        made = {}
+        for part, options in (("tokenizer", {}), ("text_encoder", {"use_safetensors": True})):
+            name = index[part][1]
+            if name not in ALLOWED[part]:
+                raise BadCheckpoint(f"{folder.name} names {name[:60]!r} as its {part}.")
+            try:
+                made[part] = getattr(transformers, name).from_pretrained(
+                    folder / part, local_files_only=True, **options
+                )
+            except (OSError, ValueError, RuntimeError, KeyError) as error:
+                raise BadCheckpoint(f"{folder.name}/{part} does not load: {error}") from error
+        self.tokenizer = made["tokenizer"]
+        self.model = made["text_encoder"].to(device, torch.float32).eval().requires_grad_(False)
+        config = self.model.config
+        self.masked = bool(getattr(config, "use_attention_mask", False))
+        room = getattr(config, "max_position_embeddings", 77)
+        self.length = min(self.tokenizer.model_max_length, room)
+        self.device = device
+        self.bytes = sum(p.numel() * 4 for p in self.model.parameters())
+
+    @torch.no_grad()
+    def hidden(self, text: str) -> Tensor:
+        """(T, D): what Stable Diffusion's UNet attends to, padding included."""
+        tokens = self.tokenizer(
+            text,
+            padding="max_length",
+            max_length=self.length,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.device)
+        mask = tokens.attention_mask if self.masked else None
+        return self.model(tokens.input_ids, attention_mask=mask)[0][0].float()
+
+    @torch.no_grad()
+    def embedding(self, text: str) -> Tensor:
+        """(D,): the mean over the prompt's own tokens, of length 1. For cosine similarity."""
+        tokens = self.tokenizer(
+            text, max_length=self.length, truncation=True, return_tensors="pt"
+        ).to(self.device)
+        states = self.model(tokens.input_ids, attention_mask=tokens.attention_mask)[0][0].float()
+        return F.normalize(states.mean(0), dim=0).cpu()
+
+    def unread(self, text: str) -> int:
+        """How many of the prompt's tokens lie beyond the encoder's length."""
+        return max(0, len(self.tokenizer(text).input_ids) - self.length)

@@ -1,0 +1,1 @@
+"""The device's one owner: runs go in, events come out."""

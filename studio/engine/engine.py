@@ -1,0 +1,223 @@
+"""LocalEngine: the contract's verbs, from any thread, onto one worker thread.
+
+This module knows no torch. The worker thread imports it in the background, so that a server can
+bind its port first; until then `status` says so and runs wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from studio import contract
+from studio.checkpoints.catalog import scan
+from studio.contract import Event, Film, Known, Level, Loading, Queued, Request, View, What
+from studio.engine import offers
+from studio.engine.stream import Stream
+from studio.engine.ticket import Ticket
+from studio.errors import Busy, NotFound, StudioError
+from studio.imaging import film
+from studio.imaging.encode import png
+from studio.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from studio.engine.worker import Worker
+
+log = logging.getLogger(__name__)
+KEPT_RUNS = 256  # finished runs whose pictures and steps can still be asked for
+STARTING = "starting the engine"
+
+
+class LocalEngine:
+    """One device, one worker thread, any number of callers. See `contract.Engine`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Scans the models folder; `start` begins the work."""
+        self._settings = settings
+        self._catalog = scan(settings.models)
+        self._tickets: OrderedDict[str, Ticket] = OrderedDict()
+        self._inbox: deque[Callable[[Worker], None]] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._broken: str | None = None
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, warm: bool = True) -> LocalEngine:
+        """Start the worker; idempotent. `warm` loads the default checkpoint while it is idle."""
+        with self._wake:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, args=(warm,), name="device", daemon=True
+                )
+                self._thread.start()
+        return self
+
+    # What there is
+
+    def catalog(self) -> tuple[contract.CheckpointInfo, ...]:
+        loaded = self._worker.residents.ids() if self._worker else ()
+        return tuple(offers.info(e, e.id in loaded) for e in self._catalog.entries.values())
+
+    def default_model(self) -> str:
+        return self._catalog.default
+
+    def choices(self) -> contract.Choices:
+        return offers.choices()
+
+    def status(self) -> str:
+        if self._broken:
+            return self._broken
+        return self._worker.doing if self._worker else STARTING
+
+    # Runs
+
+    def submit(self, request: Request, view: View | None = None) -> str:
+        resolved = offers.resolve(request, self._catalog)
+        ticket = Ticket(resolved, view or View())
+        with self._wake:
+            self._check_open()
+            ahead = sum(not other.over for other in self._tickets.values())
+            if ahead >= self._settings.queue_limit:
+                raise Busy(f"{ahead} runs are waiting already; try again in a moment.")
+            self._tickets[ticket.id] = ticket
+            self._forget_oldest()
+        ticket.stream.put(Queued(ticket.id, ahead))
+        if self._worker is None:
+            ticket.stream.put(Loading(ticket.id, resolved.model, STARTING))
+        self._post(lambda worker: worker.admit(ticket))
+        return ticket.id
+
+    def events(self, run: str, timeout: float | None = None) -> Iterator[Event]:
+        return self._stream(run).read(timeout)
+
+    def cancel(self, run: str) -> None:
+        ticket = self._tickets.get(run)
+        if ticket is not None:
+            ticket.cancelled = True
+
+    def finish(self, run: str) -> None:
+        ticket = self._tickets.get(run)
+        if ticket is not None:
+            ticket.finishing = True
+
+    def forget(self, run: str) -> None:
+        with self._wake:
+            ticket = self._tickets.pop(run, None)
+        if ticket is not None:
+            ticket.cancelled = True
+            self._post(lambda worker: worker.forget(ticket))
+
+    # A run's recording
+
+    def levels(self, run: str) -> tuple[Level, ...]:
+        recording = self._ticket(run).recording
+        return tuple(recording.levels) if recording else ()
+
+    def frame(self, run: str, step: int, what: What, picture: int = 0) -> bytes:
+        return png(self._frames(run, what, picture, [step])[0])
+
+    def film(self, run: str, kind: Film, what: What = "x0", picture: int = 0) -> bytes:
+        if kind not in film.FILMS:
+            raise NotFound(f"A film is one of {', '.join(film.FILMS)}.")
+        frames = self._frames(run, what, picture, None)
+        return film.FILMS[kind]([film.enlarged(frame, what) for frame in frames])
+
+    def _frames(
+        self, run: str, what: What, picture: int, steps: list[int] | None
+    ) -> list[np.ndarray]:
+        if what not in ("xt", "x0", "eps"):
+            raise NotFound("A frame shows xt, x0 or eps.")
+        ticket = self._ticket(run)
+        return self._job(lambda worker: worker.frames(ticket, what, picture, steps))
+
+    # What a model saw
+
+    def known(self, model: str, prompt: str) -> Known:
+        self._catalog[model]
+        offers.check_prompt(prompt)
+        return self._job(lambda worker: worker.known(model, prompt))
+
+    def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=60)
+
+    # Between the callers' threads and the worker's
+
+    def _ticket(self, run: str) -> Ticket:
+        ticket = self._tickets.get(run)
+        if ticket is None:
+            raise NotFound("This run is no longer kept; run its recipe again.")
+        return ticket
+
+    def _stream(self, run: str) -> Stream:
+        return self._ticket(run).stream
+
+    def _forget_oldest(self) -> None:
+        done = [ticket for ticket in self._tickets.values() if ticket.over]
+        for ticket in done[: max(0, len(done) - KEPT_RUNS)]:
+            del self._tickets[ticket.id]
+            self._inbox.append(lambda worker, ticket=ticket: worker.forget(ticket))
+
+    def _check_open(self) -> None:
+        if self._broken:
+            raise StudioError(self._broken)
+        if self._closed:
+            raise StudioError("The engine was stopped.")
+
+    def _post(self, what: Callable[[Worker], None]) -> None:
+        with self._wake:
+            self._inbox.append(what)
+            self._wake.notify_all()
+
+    def _job(self, make: Callable[[Worker], Any]) -> Any:
+        future: Future = Future()
+        with self._wake:
+            self._check_open()
+        self._post(lambda worker: worker.jobs.add(make(worker), future))
+        return future.result()
+
+    # The worker's thread
+
+    def _work(self, warm: bool) -> None:
+        try:
+            from studio.engine.worker import Worker
+
+            worker = Worker(self._settings, self._catalog)
+        except Exception as error:
+            log.exception("the engine did not start")
+            self._broken = f"The engine did not start: {error}."
+            self._give_up()
+            return
+        self._worker = worker
+        if warm:
+            worker.warm()
+        while self._take(worker):
+            worker.turn()
+        worker.stop()
+
+    def _take(self, worker: Worker) -> bool:
+        """Do what was posted, waiting while there is nothing else to do; False when closed."""
+        with self._wake:
+            while not (self._inbox or worker.busy or self._closed):
+                self._wake.wait()
+            posted = list(self._inbox)
+            self._inbox.clear()
+        for what in posted:
+            what(worker)
+        return not self._closed
+
+    def _give_up(self) -> None:
+        """Nothing will ever run: say so to whoever waits."""
+        for ticket in self._tickets.values():
+            ticket.stream.put(contract.Failed(ticket.id, self._broken))

@@ -1,0 +1,63 @@
+"""Questions that are answered between two forwards: frames, and what a checkpoint knows.
+
+A job is a generator: it works up to its next yield, then the runs have their turn again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import Future
+
+from studio.errors import StudioError
+
+log = logging.getLogger(__name__)
+
+Job = Generator[None, None, object]
+
+
+class Jobs:
+    """The jobs that are under way, served in turn. Belongs to the worker thread."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[tuple[Job, Future]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._jobs)
+
+    def add(self, job: Job, future: Future) -> None:
+        """`future` gets what the job returns, or the StudioError it ends with."""
+        self._jobs.append((job, future))
+
+    def piece(self) -> None:
+        """One piece of the first job, which then goes to the end of the line."""
+        if not self._jobs:
+            return
+        job, future = self._jobs.popleft()
+        if future.cancelled():
+            job.close()
+            return
+        try:
+            next(job)
+            self._jobs.append((job, future))
+        except StopIteration as end:
+            future.set_result(end.value)
+        except StudioError as error:
+            future.set_exception(error)
+        except Exception as error:
+            log.exception("a job failed")
+            future.set_exception(StudioError(f"This could not be made: {short(error)}."))
+
+    def stop(self) -> None:
+        """Give up all of them."""
+        for job, future in self._jobs:
+            job.close()
+            future.set_exception(StudioError("The engine was stopped."))
+        self._jobs.clear()
+
+
+def short(error: BaseException) -> str:
+    """The exception's first line, or its name."""
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:200].rstrip(".")

@@ -1,0 +1,92 @@
+"""What the engine offers, and whether a request can be met: all of it without torch."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields
+
+from studio.checkpoints.catalog import Catalog
+from studio.checkpoints.inspect import Entry
+from studio.contract import CheckpointInfo, Choice, Choices, Request
+from studio.diffusion.samplers.registry import SAMPLERS
+from studio.diffusion.spacing import SPACINGS
+from studio.errors import BadRequest, StudioError
+from studio.recipe import MAX_PROMPT, check_work
+
+log = logging.getLogger(__name__)
+SPACING_WORDS = {
+    "leading": ("Leading", "Equal steps that stop short of pure noise."),
+    "trailing": ("Trailing", "Equal steps from pure noise on; best in few steps."),
+    "linspace": ("Linspace", "Both ends of the schedule included."),
+    "karras": ("Karras", "Small steps where little noise is left."),
+}
+
+
+def choices() -> Choices:
+    """Samplers and spacings, read off their registries."""
+    samplers = tuple(
+        Choice(
+            id=id,
+            label=s.label,
+            hint=s.hint,
+            evaluations=s.evaluations,
+            stochastic=s.stochastic,
+            uses_eta="eta" in s.options,
+        )
+        for id, s in SAMPLERS.items()
+    )
+    spacings = tuple(
+        Choice(id, *SPACING_WORDS.get(id, (id.capitalize(), ""))) for id in SPACINGS
+    )
+    return Choices(samplers, spacings)
+
+
+def info(entry: Entry, loaded: bool = False) -> CheckpointInfo:
+    """What the face is told of a checkpoint."""
+    return CheckpointInfo(
+        id=entry.id,
+        title=entry.title,
+        family=entry.family,
+        knows=entry.knows,
+        size=entry.size,
+        latent=entry.latent,
+        parameters=entry.parameters,
+        bytes=entry.bytes,
+        licence=entry.licence,
+        prediction=entry.prediction,
+        defaults=defaults(entry),
+        examples=entry.examples,
+        card=entry.card,
+        loaded=loaded,
+        trained=entry.trained,
+    )
+
+
+def defaults(entry: Entry) -> Request:
+    """The request that the checkpoint suggests; the studio's own where it suggests none."""
+    said = {f.name: entry.defaults[f.name] for f in fields(Request) if f.name in entry.defaults}
+    try:
+        return Request(**{**said, "model": entry.id})
+    except (StudioError, TypeError) as error:
+        log.warning("the defaults of %s are not used: %s", entry.id, error)
+        return Request(model=entry.id)
+
+
+def resolve(request: Request, catalog: Catalog) -> Request:
+    """The request with its size filled in; raises BadRequest, OverBudget, NotFound."""
+    entry = catalog[request.model]
+    if request.sampler not in SAMPLERS:
+        raise BadRequest(f"There is no sampler {request.sampler[:40]!r}; choose one from the list.")
+    if request.spacing not in SPACINGS:
+        raise BadRequest(f"There is no spacing {request.spacing[:40]!r}; choose one from the list.")
+    width, height = request.width or entry.size, request.height or entry.size
+    if entry.family == "exact" and (width, height) != (entry.size, entry.size):
+        raise BadRequest(f"{entry.title} makes pictures of {entry.size}×{entry.size} only.")
+    check_work(request, width, height)
+    return request.with_(width=width, height=height)
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise BadRequest for a prompt that no request could carry."""
+    if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT:
+        raise BadRequest(f"A prompt is a text of at most {MAX_PROMPT} characters.")

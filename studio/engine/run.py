@@ -1,0 +1,187 @@
+"""One run: its place on the way, its coroutine, and what it says while it goes.
+
+Flags are set by any thread; everything else belongs to the worker. A run knows nothing of other
+runs, nor of how its questions are answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from studio.checkpoints.checkpoint import Checkpoint
+from studio.contract import Level, PreviewCard, Step, View
+from studio.diffusion import guidance, noise
+from studio.diffusion.prediction import to_x0_eps
+from studio.diffusion.samplers.ask import Answer, Ask
+from studio.diffusion.samplers.registry import SAMPLERS
+from studio.diffusion.spacing import levels
+from studio.engine.previews import Painter
+from studio.engine.ticket import Ticket
+from studio.errors import BadRequest
+from studio.imaging.encode import jpeg, psnr
+
+
+class Run:
+    """The denoising part of a ticket, from the first noise to the final state."""
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        checkpoint: Checkpoint,
+        painter: Painter,
+        conditions: dict[str, Tensor],
+    ) -> None:
+        """Draws x_T and asks the first question. Raises BadRequest."""
+        request = ticket.request
+        self.ticket, self.checkpoint, self.painter = ticket, checkpoint, painter
+        self.recording, self.conditions = ticket.recording, conditions
+        self.batch = self.live = request.count
+        g = request.guidance
+        self.guidance = guidance.build(g.kind, g.scale, g.rescale, g.interval)
+        self.memory: Any = None  # the guidance's own state
+        try:
+            way = levels(checkpoint.path, request.steps, request.spacing)
+        except ValueError as error:
+            raise BadRequest(f"These steps cannot be run: {error}.") from None
+        self.total = len(way) - 1
+        down, device = checkpoint.latent.down, checkpoint.device
+        shape = (checkpoint.latent.channels, request.height // down, request.width // down)
+        drawn = noise.KeyedNoise([request.seed + k for k in range(request.count)], shape)
+        x = drawn.first() * checkpoint.path.first(way[0])
+        self.xt_sha256 = hashlib.sha256(x.numpy().tobytes()).hexdigest()
+        sampler = SAMPLERS[request.sampler]
+        options = {o: getattr(request, o) for o in sampler.options if hasattr(request, o)}
+        self.coroutine = sampler.method(
+            x.to(device),
+            checkpoint.path,
+            way,
+            noise=lambda step, stage=0: drawn(step, stage).to(device),
+            **options,
+        )
+        self.ask: Ask | None = next(self.coroutine)
+        self.state: Tensor | None = None  # the final one
+        self.shape = shape
+        self.nfe = self.rows = 0
+        self.step_ms: list[float] = []
+        self.forward_ms = 0.0  # since the last step
+        self.best_ms = float("inf")  # of a forward, this run's share
+        self.card = PreviewCard("off", 0.0, 0.0, None)
+        self.began = self.mark = time.perf_counter()
+        self._stacked: tuple[tuple, Tensor] | None = None
+
+    @property
+    def signature(self) -> tuple:
+        """Runs with equal signatures can share a forward."""
+        context = tuple(self.conditions["cond"].shape)
+        alone = self.ticket.id if self.ticket.request.alone else None
+        return (self.checkpoint.entry.id, self.shape, context, alone)
+
+    def names(self) -> tuple[str, ...]:
+        """The rows that the question on the table needs, of "uncond" and "cond"."""
+        return self.guidance.rows(self.checkpoint.path.share(self.ask.level))
+
+    def narrow(self) -> None:
+        """Go on with the first picture alone; the sampler's state keeps its shape."""
+        if self.live > 1:
+            self.live = 1
+            self.recording.keep_first()
+            self.state = None if self.state is None else self.state[:1].clone()
+
+    def inputs(self, names: tuple[str, ...]) -> tuple[Tensor, list[float], Tensor]:
+        """x (R, C, H, W), times (R) and conditions (R, …) of the question's rows."""
+        x = self.ask.x[: self.live]
+        key = (names, self.live)
+        if self._stacked is None or self._stacked[0] != key:
+            parts = [self.conditions[name] for name in names for _ in range(self.live)]
+            self._stacked = (key, torch.stack(parts))
+        rows = self.live * len(names)
+        return x.repeat(len(names), 1, 1, 1), [self.ask.level.t] * rows, self._stacked[1]
+
+    def take(self, raw: Tensor, names: tuple[str, ...], ms: float, others: int) -> Step | None:
+        """Answer the question with the network's rows (R, C, H, W); the Step if it made one.
+
+        `ms` is this run's share of the forward, `others` the runs that it was shared with.
+        """
+        ask, live = self.ask, self.live
+        parts = dict(zip(names, raw.float().split(live), strict=True))
+        guided, self.memory = self.guidance.combine(parts, self.memory)
+        x = ask.x[:live]
+        x0, eps = to_x0_eps(self.checkpoint.prediction, guided, x, ask.level)
+        self.nfe += 1
+        self.rows += len(raw)
+        self.forward_ms += ms
+        self.best_ms = min(self.best_ms, ms)
+        step = self._accepted(ask, x, x0, parts, others) if ask.stage == 0 else None
+        self._send(Answer(ask.x, self._padded(x0), self._padded(eps)))
+        return step
+
+    def _send(self, answer: Answer) -> None:
+        try:
+            self.ask = self.coroutine.send(answer)
+        except StopIteration as end:
+            self.ask, self.state = None, end.value[: self.live]
+
+    def _padded(self, x: Tensor) -> Tensor:
+        """Dropped pictures get the first one's answer: nobody looks, and the shapes hold."""
+        return x if len(x) == self.batch else x.expand(self.batch, *x.shape[1:])
+
+    def _accepted(self, ask: Ask, x: Tensor, x0: Tensor, parts: dict, others: int) -> Step:
+        level = self._level(ask)
+        self.recording.add(level, x, x0)
+        drawn = self._draw(ask, x, x0, parts)
+        now = time.perf_counter()
+        self.step_ms.append(1000 * (now - self.mark))
+        left = (self.total - ask.step - 1) * sum(self.step_ms) / len(self.step_ms) / 1000
+        forward, self.forward_ms, self.mark = self.forward_ms, 0.0, now
+        return Step(
+            run=self.ticket.id,
+            index=ask.step,
+            total=self.total,
+            nfe=self.nfe,
+            rows=self.rows,
+            level=level,
+            step_ms=self.step_ms[-1],
+            forward_ms=forward,
+            left_s=left,
+            shared_with=others,
+            **drawn,
+        )
+
+    def _level(self, ask: Ask) -> Level:
+        at = ask.level
+        return Level(at.t, self.checkpoint.path.share(at), at.alpha, at.sigma, at.logsnr)
+
+    def _draw(self, ask: Ask, x: Tensor, x0: Tensor, parts: dict) -> dict[str, Any]:
+        """The fields of a Step that are pictures."""
+        view: View = self.ticket.view
+        kind = self.painter.kind(view.preview, self.live, self.best_ms)
+        out: dict[str, Any] = {}
+        start = time.perf_counter()
+        if kind != "off":
+            out["xt"] = tuple(map(jpeg, self.painter.state(x)))
+            out["x0"] = tuple(map(jpeg, self.painter.x0(x0, kind)))
+        ms = 1000 * (time.perf_counter() - start)
+        self.card = PreviewCard(kind, ms, self.best_ms, None)
+        if view.anatomy and len(parts) == 2:
+            split = {
+                name: to_x0_eps(self.checkpoint.prediction, raw, x, ask.level)[0]
+                for name, raw in parts.items()
+            }
+            out["delta"] = float((split["cond"] - split["uncond"]).square().mean().sqrt())
+            if kind != "off":
+                for name, part in split.items():
+                    out[name] = tuple(map(jpeg, self.painter.x0(part, kind)))
+        return out
+
+    def preview_card(self, picture) -> PreviewCard:
+        """The card with the last preview's likeness to the decoded picture (H, W, 3)."""
+        if self.card.kind == "off":
+            return self.card
+        drawn = self.painter.x0(self.state[:1], self.card.kind)[0]
+        likeness = psnr(drawn, picture) if drawn.shape == picture.shape else None
+        return PreviewCard(self.card.kind, self.card.ms, self.card.step_ms, likeness)

@@ -1,0 +1,279 @@
+"""The loop of the thread that owns the device: every forward, decode and frame happens here.
+
+It turns runs and jobs one small piece at a time, so that nobody waits longer than one forward,
+one decode or one load. A run that fails ends alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Generator, Sequence
+
+import torch
+
+from studio.checkpoints.catalog import Catalog
+from studio.checkpoints.checkpoint import Checkpoint
+from studio.contract import Cancelled, Decoding, Event, Failed, Finished, Known, Loading, What
+from studio.engine import batcher, decode
+from studio.engine.jobs import Job, Jobs, short
+from studio.engine.recording import Shelf
+from studio.engine.residents import Residents
+from studio.engine.run import Run
+from studio.engine.ticket import Ticket
+from studio.errors import StudioError
+from studio.imaging.encode import pixels_sha256, png
+from studio.settings import Settings
+
+log = logging.getLogger(__name__)
+QUANTUM = 10  # runs keep the device this many times what loading another checkpoint takes
+
+
+class Worker:
+    """All runs between their first and last event."""
+
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self.residents = Residents(settings, catalog, pick_device(settings.device))
+        self.shelf = Shelf(settings.record_bytes)
+        self.jobs = Jobs()
+        self.waiting: list[Ticket] = []
+        self.running: list[Run] = []
+        self.decoding: list[tuple[Run, list]] = []
+        self.doing = "ready"
+        self._rows = settings.batch_rows
+        self._limits: dict[str, int] = {}  # rows that fitted, where the device once had no room
+        self._loaded = 0.0  # when the last checkpoint was
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.waiting or self.running or self.decoding or self.jobs)
+
+    def admit(self, ticket: Ticket) -> None:
+        """Take a new run; it starts level with the least served of those that go."""
+        ticket.served = min((run.ticket.served for run in self.running), default=0.0)
+        self.waiting.append(ticket)
+
+    def turn(self) -> None:
+        """One small piece of everything that is due."""
+        self._sweep()
+        self.jobs.piece()
+        ticket = self._due()
+        if ticket is not None:
+            self._begin(ticket)
+        elif self.decoding:
+            self._decode()
+        if self.running:
+            self._denoise()
+        self._sweep()
+        self.doing = "denoising" if self.running else "ready"
+
+    def stop(self) -> None:
+        """End every run and job."""
+        for ticket in self._tickets():
+            ticket.cancelled = True
+        self._sweep()
+        self.jobs.stop()
+
+    def forget(self, ticket: Ticket) -> None:
+        """Free a run's recording, ending the run if it still goes."""
+        ticket.cancelled = True
+        self._sweep()
+        if ticket.recording is not None:
+            self.shelf.drop(ticket.recording)
+
+    def warm(self) -> None:
+        """Load the default checkpoint and let it answer once: the first visitor need not wait."""
+        try:
+            checkpoint = self.checkpoint(self.residents.catalog.default)
+            condition = self.residents.condition(checkpoint, "")
+            x = torch.zeros(2, *checkpoint.entry.latent, device=checkpoint.device)
+            checkpoint.predict(x, [checkpoint.path.T] * 2, torch.stack([condition] * 2))
+            decode.picture(checkpoint, x[:1])
+        except Exception as error:
+            log.warning("the default checkpoint was not warmed: %s", short(error))
+
+    def checkpoint(self, id: str) -> Checkpoint:
+        """A loaded checkpoint; runs that wait for it are told how far it is."""
+        if id in self.residents:
+            return self.residents.get(id, lambda doing, share: None)
+        self.doing = f"loading {id}"
+
+        def progress(doing: str, share: float | None) -> None:
+            for ticket in [t for t in self._tickets() if t.request.model == id]:
+                ticket.stream.put(Loading(ticket.id, id, doing, share))
+
+        checkpoint = self.residents.get(id, progress)
+        self._loaded = time.monotonic()
+        return checkpoint
+
+    # A run's stages
+
+    def _due(self) -> Ticket | None:
+        """A waiting run: of a loaded checkpoint at once, of another when the device is free."""
+        for ticket in self.waiting:
+            if ticket.request.model in self.residents:
+                return ticket
+        if not self.waiting:
+            return None
+        cost = self.residents.seconds(self.waiting[0].request.model)
+        free = not self.running and not self.decoding
+        kept = time.monotonic() - self._loaded >= QUANTUM * cost
+        return self.waiting[0] if free or kept else None
+
+    def _begin(self, ticket: Ticket) -> None:
+        request = ticket.request
+        with self._blamed(ticket):
+            checkpoint = self.checkpoint(request.model)
+            self.waiting.remove(ticket)
+            if ticket.cancelled:
+                return self._end(ticket, Cancelled(ticket.id))
+            conditions = {
+                "cond": self.residents.condition(checkpoint, request.prompt),
+                "uncond": self.residents.condition(checkpoint, request.negative_prompt),
+            }
+            ticket.recording = self.shelf.new()
+            painter = self.residents.painter(request.model)
+            self.running.append(Run(ticket, checkpoint, painter, conditions))
+
+    def _denoise(self) -> None:
+        group = batcher.choose(self.running, self._limit)
+        for run in group:
+            if run.ticket.finishing:
+                run.narrow()
+        if len(group) == 1:
+            with self._blamed(group[0].ticket):
+                self._ask(group)
+            return
+        try:
+            return self._ask(group)
+        except Exception as error:
+            log.warning("a shared forward failed (%s); each of its runs goes alone", short(error))
+        for run in group:
+            with self._blamed(run.ticket):
+                self._ask([run])
+
+    def _limit(self, run: Run) -> int:
+        return self._limits.get(run.checkpoint.entry.id, self._rows)
+
+    def _ask(self, group: Sequence[Run]) -> None:
+        answers, seconds, limit = batcher.ask(group, self._limit(group[0]))
+        if limit < self._limit(group[0]):
+            self._limits[group[0].checkpoint.entry.id] = limit
+        if answers is None:
+            return
+        rows = sum(len(raw) for raw, _ in answers)
+        for run, (raw, names) in zip(group, answers, strict=True):
+            share = seconds * len(raw) / rows
+            run.ticket.served += share
+            if not run.ticket.cancelled:
+                with self._blamed(run.ticket):
+                    self._take(run, raw, names, 1000 * share, len(group) - 1)
+
+    def _take(self, run: Run, raw: torch.Tensor, names: tuple, ms: float, others: int) -> None:
+        step = run.take(raw, names, ms, others)
+        self.shelf.fit(run.recording)
+        if step is not None:
+            run.ticket.stream.put(step)
+        if run.ask is None:
+            self.running.remove(run)
+            self.decoding.append((run, []))
+            run.ticket.stream.put(Decoding(run.ticket.id))
+
+    def _decode(self) -> None:
+        """One picture of the run that has waited longest."""
+        run, done = self.decoding.pop(0)
+        with self._blamed(run.ticket):
+            if run.ticket.finishing:
+                run.narrow()
+            if len(done) < run.live:
+                done.append(decode.picture(run.checkpoint, run.state[len(done)][None]))
+            if len(done) < run.live:
+                self.decoding.append((run, done))
+            else:
+                self._finish(run, done[: run.live])
+
+    def _finish(self, run: Run, pictures: list) -> None:
+        request = run.ticket.request
+        finished = Finished(
+            run=run.ticket.id,
+            request=request,
+            pictures=tuple(map(png, pictures)),
+            pixels_sha256=tuple(map(pixels_sha256, pictures)),
+            xt_sha256=run.xt_sha256,
+            nfe=run.nfe,
+            rows=run.rows,
+            seconds=time.perf_counter() - run.began,
+            step_ms=tuple(run.step_ms),
+            steps_recorded=len(run.recording.levels),
+            preview=run.preview_card(pictures[0]),
+            notes=run.checkpoint.notes(request.prompt),
+            stopped_early=run.live < request.count,
+        )
+        self._end(run.ticket, finished)
+
+    # Jobs
+
+    def frames(self, ticket: Ticket, what: What, picture: int, steps: list[int] | None) -> Job:
+        """The frames of some steps of a run, or of all."""
+        checkpoint = self.checkpoint(ticket.request.model)
+        yield
+        if steps is None:
+            steps = list(range(len(ticket.recording.levels)))
+        painter = self.residents.painter(checkpoint.entry.id)
+        return (yield from decode.frames(painter, ticket.recording, what, picture, steps))
+
+    def known(self, model: str, prompt: str) -> Job:
+        """How near a prompt is to what a checkpoint saw."""
+        checkpoint = self.checkpoint(model)
+        yield
+        return Known(checkpoint.known(prompt), checkpoint.nearest(prompt))
+
+    # Ending
+
+    def _tickets(self) -> list[Ticket]:
+        runs = [*self.running, *(run for run, _ in self.decoding)]
+        return [*self.waiting, *(run.ticket for run in runs)]
+
+    def _sweep(self) -> None:
+        """Drop what was cancelled."""
+        for ticket in [t for t in self._tickets() if t.cancelled]:
+            steps = len(ticket.recording.levels) if ticket.recording else 0
+            self._end(ticket, Cancelled(ticket.id, steps))
+
+    def _end(self, ticket: Ticket, event: Event) -> None:
+        """A run's last event; nothing of it stays but its recording."""
+        self.waiting = [t for t in self.waiting if t is not ticket]
+        self.running = [run for run in self.running if run.ticket is not ticket]
+        self.decoding = [entry for entry in self.decoding if entry[0].ticket is not ticket]
+        if ticket.recording is not None:
+            ticket.recording.finished = True
+        ticket.stream.put(event)
+
+    @contextlib.contextmanager
+    def _blamed(self, ticket: Ticket) -> Generator[None, None, None]:
+        """What goes wrong in here ends this run, with a sentence, and not the loop."""
+        try:
+            yield
+            return
+        except StudioError as error:
+            message = str(error)
+        except Exception as error:
+            if batcher.out_of_memory(error):
+                message = "The device had no room for this; make the picture smaller."
+            else:
+                log.exception("run %s failed", ticket.id[:6])
+                message = f"This run failed: {short(error)}. The others go on; try it again."
+        self._end(ticket, Failed(ticket.id, message))
+
+
+def pick_device(wanted: str) -> str:
+    """What "auto" means here: CUDA, then Apple's MPS, then the CPU."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
