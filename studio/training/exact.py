@@ -34,7 +34,15 @@ FAVOURITES = (
 STYLES = 6  # drawn by so many sets: what everybody knows
 MAIN_STYLE, OTHER_STYLES = "noto", ("fluent-emoji", "twemoji", "emojione", "fxemoji")
 # DDPMScheduler's own fields: the schedule under which the ideal denoiser is asked.
-SCHEDULE = {"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02}
+# `shift` multiplies sigma_k: at 128 px a picture's fate is sealed at much more noise than the plain cosine spends its
+# steps on, and x0 would be seen to settle in one step (Hoogeboom et al. 2023, sec. 3.1).
+SCHEDULE = {
+    "beta_schedule": "squaredcos_cap_v2",
+    "num_train_timesteps": 1000,
+    "beta_start": 0.0001,
+    "beta_end": 0.02,
+    "shift": 8.0,
+}
 
 
 def choose(data: IconData, limit: int = 480) -> list[int]:
