@@ -22,6 +22,7 @@ from studio.contract import Engine
 from studio.errors import NotFound, StudioError
 from studio.store.files import png_with_recipe
 from studio.ui import stream, theme
+from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 
 FIRST_RUN = theme.ASSETS / "first-run"
@@ -31,13 +32,15 @@ _FILMS = {"gif": "image/gif", "mp4": "video/mp4"}
 _SMALL = 256  # pixels; larger frames travel as JPEG
 
 
-def stage(engine: Engine, visitors: Visitors, first_run: Path = FIRST_RUN) -> gr.HTML:
+def stage(page: Page) -> gr.HTML:
     """The stage component; its value is the newest message of `stream.to_stage`."""
     return gr.HTML(
-        value=recorded(first_run),
+        value=recorded(page.first_run),
         html_template=(theme.STATIC / "stage.html").read_text(encoding="utf-8"),
         js_on_load=mount("stage"),
-        server_functions=[_frames(engine), _film(engine, visitors), _picture(visitors)],
+        server_functions=[
+            _frames(page.engine), _film(page.engine, page.visitors), _picture(page.visitors)
+        ],
         apply_default_css=False,
         elem_id="stage",
     )
@@ -91,7 +94,7 @@ def file_name(request: Any, ending: str) -> str:
 def _asset(folder: Path, name: str) -> str:
     if not (folder / name).is_file() or Path(name).name != name:
         raise ValueError(f"the recorded run has no file {name!r}")
-    return f"studio-assets/{folder.name}/{name}"
+    return f"studio-assets/first-run/{name}"
 
 
 def _frames(engine: Engine) -> Callable:

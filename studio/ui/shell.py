@@ -14,6 +14,7 @@ from studio.contract import Engine
 from studio.settings import Settings
 from studio.ui import tab_generate, theme, words
 from studio.ui.player import FIRST_RUN, mount
+from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
 
@@ -25,9 +26,9 @@ UPLOAD_MOST = "20mb"
 CACHE = (3600, 3600)  # seconds: how often the upload cache is swept, and how old a file may be
 
 
-def build(engine: Engine, settings: Settings) -> gr.Blocks:
+def build(engine: Engine, settings: Settings, first_run: Path = FIRST_RUN) -> gr.Blocks:
     """The whole page on this engine; nothing is started."""
-    visitors = Visitors(engine)
+    page = Page(engine, Visitors(engine), first_run)
     with gr.Blocks(
         title="x_t Studio", analytics_enabled=False, fill_width=True, delete_cache=CACHE
     ) as demo:
@@ -41,21 +42,23 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs", elem_classes="single" if len(TABS) == 1 else ""):
             for title, elem_id, lay_out in TABS:
                 with gr.Tab(word(title), elem_id=elem_id):
-                    lay_out(engine, visitors)
+                    lay_out(page)
         demo.load(
             lambda: {"status": engine.status()}, None, head,
             show_progress="hidden", api_visibility="private", concurrency_limit=None,
         )  # fmt: skip
 
         def leave(request: gr.Request) -> None:
-            visitors.leave(request.session_hash)
+            page.visitors.leave(request.session_hash)
 
         demo.unload(leave)
     demo.queue(api_open=False, default_concurrency_limit=None, max_size=None)
     return demo
 
 
-def serve(demo: gr.Blocks, settings: Settings, **more: Any) -> Any:
+def serve(
+    demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **more: Any
+) -> Any:
     """Launch the page; `more` goes to gradio's launch (e.g. prevent_thread_lock=True)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     return demo.launch(
@@ -72,12 +75,12 @@ def serve(demo: gr.Blocks, settings: Settings, **more: Any) -> Any:
         share=False,
         max_threads=THREADS,
         max_file_size=UPLOAD_MOST,
-        app_kwargs={"routes": static_routes()},
+        app_kwargs={"routes": static_routes(first_run)},
         **more,
     )
 
 
-def static_routes(first_run: Path = FIRST_RUN) -> list[Mount]:
+def static_routes(first_run: Path) -> list[Mount]:
     """The page's own scripts, fonts and recorded run, under names that tell nothing of the disk."""
     folders = {"js": theme.STATIC / "js", "fonts": theme.ASSETS / "fonts", "first-run": first_run}
     return [

@@ -15,6 +15,7 @@ from studio.imaging.pictures import open_picture
 from studio.recipe import MAX_PROMPT, Request
 from studio.store.files import read_recipe
 from studio.ui import form, player, stream, words
+from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
 
@@ -40,8 +41,9 @@ class Parts:
     restore: gr.File
 
 
-def tab(engine: c.Engine, visitors: Visitors) -> None:
+def tab(page: Page) -> None:
     """Lay the tab out and wire it."""
+    engine = page.engine
     with gr.Row(elem_classes="bench", equal_height=False):
         with gr.Column(elem_classes="controls", scale=0, min_width=340):
             prompt = form.prompt_box(form.start(_info(engine, engine.default_model())).prompt)
@@ -61,11 +63,11 @@ def tab(engine: c.Engine, visitors: Visitors) -> None:
                 )
         with gr.Column(elem_classes="view", min_width=320):
             message = _small("message", CLEAR)
-            stage = player.stage(engine, visitors)
+            stage = player.stage(page)
     parts = Parts(
         fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore
     )
-    _wire(engine, visitors, parts)
+    _wire(engine, page.visitors, parts)
 
 
 def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
@@ -102,7 +104,7 @@ def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
 
 
 def _runner(engine: c.Engine, visitors: Visitors, p: Parts):
-    def run(*values, request: gr.Request) -> Iterator[dict]:
+    def run(request: gr.Request, *values) -> Iterator[dict]:
         """One click on Generate: submit, then a message for the stage with every event."""
         try:
             wanted, view = form.read(values)

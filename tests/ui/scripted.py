@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import secrets
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from PIL import Image
 
@@ -220,6 +223,28 @@ class ScriptedEngine:
         ))
 
 
+def record(folder: Path, prompt: str = "red apple", steps: int = 20) -> Path:
+    """A recorded run as the page bundles one, drawn into `folder`."""
+    x0, eps = drawings.drawing(prompt, 3), drawings.noise(3)
+    listed = []
+    for index in range(steps):
+        share, alpha, sigma, logsnr = drawings.level(index, steps)
+        names = {"xt": f"xt-{index:03}.jpg", "x0": f"x0-{index:03}.jpg"}
+        pictures = {"xt": drawings.noisy(x0, eps, alpha, sigma), "x0": drawings.guess(x0, share)}
+        for what, name in names.items():
+            (folder / name).write_bytes(drawings.encode(pictures[what], "JPEG"))
+        step = {"index": index, "t": 1000 * share, "share": share, "logsnr": logsnr, "ms": 41.0}
+        listed.append({**step, **names})
+    (folder / "picture.png").write_bytes(drawings.encode(x0, "PNG"))
+    request = {"model": "icons-unet", "prompt": prompt, "seed": 3, "steps": steps}
+    run = {
+        "request": request, "steps": listed, "picture": "picture.png", "seconds": 0.84,
+        "nfe": steps, "model_title": "Icons UNet",
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    return folder
+
+
 def main() -> None:
     """Serve the page on the scripted engine."""
     from studio.settings import Settings
@@ -229,9 +254,11 @@ def main() -> None:
     arguments.add_argument("--port", type=int, default=7861)
     arguments.add_argument("--pace", type=float, default=0.05)
     given = arguments.parse_args()
-    engine = ScriptedEngine(given.pace)
     settings = Settings.from_env({}, port=given.port)
-    shell.serve(shell.build(engine, settings), settings)
+    with tempfile.TemporaryDirectory() as folder:
+        first_run = record(Path(folder))
+        demo = shell.build(ScriptedEngine(given.pace), settings, first_run)
+        shell.serve(demo, settings, first_run)
 
 
 if __name__ == "__main__":

@@ -1,93 +1,97 @@
-// Enlarging a small picture by a whole factor, by a filter that the page can name.
+// Resampling a small picture to a given size by a filter that the page can name.
+//
+// "box" gives every target pixel the mean of the source area under it: for whole factors that is
+// nearest neighbour, and for others its crisp, even neighbour. "lanczos" is Lanczos-3.
 
+const KERNELS = { box: { reach: 0.5 }, lanczos: { reach: 3 } };
 const plans = new Map();
 
-/** Nearest neighbour or Lanczos-3 of an ImageData; `factor` is a whole number from 1 on. */
-export function enlarge(image, factor, filter) {
-  if (factor === 1) return image;
-  return filter === "nearest" ? nearest(image, factor) : lanczos(image, factor);
+/** `image` (an ImageData) as width × height pixels, never smaller than it is. */
+export function enlarge(image, width, height, filter) {
+  if (width === image.width && height === image.height) return image;
+  const across = plan(image.width, width, filter);
+  const down = plan(image.height, height, filter);
+  return vertical(horizontal(image, across, width), image.height, width, down, height);
 }
 
-function nearest(image, factor) {
-  const { width, height } = image;
-  const out = new ImageData(width * factor, height * factor);
-  const from = new Uint32Array(image.data.buffer);
-  const to = new Uint32Array(out.data.buffer);
-  const wide = width * factor;
-  for (let y = 0; y < height; y++) {
-    const row = y * factor * wide;
-    for (let x = 0; x < width; x++) to.fill(from[y * width + x], row + x * factor, row + (x + 1) * factor);
-    for (let copy = 1; copy < factor; copy++) to.copyWithin(row + copy * wide, row, row + wide);
-  }
-  return out;
-}
-
-function lanczos(image, factor) {
+function horizontal(image, across, wide) {
   const { width, height, data } = image;
-  const across = plan(width, factor);
-  const down = plan(height, factor);
-  const wide = width * factor;
-  const middle = new Float32Array(wide * height * 3);
+  const { taps, index, weight } = across;
+  const out = new Float32Array(wide * height * 3);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < wide; x++) {
       let r = 0, g = 0, b = 0;
-      for (let tap = 0; tap < 6; tap++) {
-        const at = (y * width + across.index[x * 6 + tap]) * 4;
-        const weight = across.weight[x * 6 + tap];
-        r += weight * data[at];
-        g += weight * data[at + 1];
-        b += weight * data[at + 2];
+      for (let tap = x * taps; tap < (x + 1) * taps; tap++) {
+        const at = (y * width + index[tap]) * 4;
+        r += weight[tap] * data[at];
+        g += weight[tap] * data[at + 1];
+        b += weight[tap] * data[at + 2];
       }
       const to = (y * wide + x) * 3;
-      middle[to] = r;
-      middle[to + 1] = g;
-      middle[to + 2] = b;
-    }
-  const out = new ImageData(wide, height * factor);
-  for (let y = 0; y < out.height; y++)
-    for (let x = 0; x < wide; x++) {
-      let r = 0, g = 0, b = 0;
-      for (let tap = 0; tap < 6; tap++) {
-        const at = (down.index[y * 6 + tap] * wide + x) * 3;
-        const weight = down.weight[y * 6 + tap];
-        r += weight * middle[at];
-        g += weight * middle[at + 1];
-        b += weight * middle[at + 2];
-      }
-      const to = (y * wide + x) * 4;
-      out.data[to] = r + 0.5; // a clamped array: values beyond 0…255 are cut, fractions dropped
-      out.data[to + 1] = g + 0.5;
-      out.data[to + 2] = b + 0.5;
-      out.data[to + 3] = 255;
+      out[to] = r;
+      out[to + 1] = g;
+      out[to + 2] = b;
     }
   return out;
 }
 
-/** The six source places of each target place and their normalised weights. */
-function plan(length, factor) {
-  const key = length * 64 + factor;
+function vertical(rows, height, wide, down, tall) {
+  const { taps, index, weight } = down;
+  const out = new ImageData(wide, tall);
+  const to = out.data; // a clamped array: it rounds, and cuts what lies beyond 0…255
+  const line = wide * 3;
+  for (let y = 0; y < tall; y++)
+    for (let x = 0; x < wide; x++) {
+      let r = 0, g = 0, b = 0;
+      for (let tap = y * taps; tap < (y + 1) * taps; tap++) {
+        const at = index[tap] * line + x * 3;
+        r += weight[tap] * rows[at];
+        g += weight[tap] * rows[at + 1];
+        b += weight[tap] * rows[at + 2];
+      }
+      const at = (y * wide + x) * 4;
+      to[at] = r;
+      to[at + 1] = g;
+      to[at + 2] = b;
+      to[at + 3] = 255;
+    }
+  return out;
+}
+
+/** For each of `to` places the source places it draws on and their normalised weights. */
+function plan(from, to, filter) {
+  const key = `${filter} ${from} ${to}`;
   if (plans.has(key)) return plans.get(key);
-  const index = new Int32Array(length * factor * 6);
-  const weight = new Float32Array(length * factor * 6);
-  for (let target = 0; target < length * factor; target++) {
-    const centre = (target + 0.5) / factor - 0.5;
-    const first = Math.floor(centre) - 2;
+  const scale = to / from;
+  const taps = filter === "box" ? 2 : 2 * KERNELS[filter].reach;
+  const index = new Int32Array(to * taps);
+  const weight = new Float32Array(to * taps);
+  for (let target = 0; target < to; target++) {
+    const low = target / scale;
+    const high = (target + 1) / scale;
+    const first = filter === "box" ? Math.floor(low) : Math.floor((low + high) / 2 - 0.5) - taps / 2 + 1;
     let sum = 0;
-    for (let tap = 0; tap < 6; tap++) {
-      const value = kernel(centre - (first + tap));
-      index[target * 6 + tap] = Math.min(Math.max(first + tap, 0), length - 1);
-      weight[target * 6 + tap] = value;
+    for (let tap = 0; tap < taps; tap++) {
+      const place = first + tap;
+      const value = filter === "box" ? overlap(low, high, place) : lanczos((low + high) / 2 - 0.5 - place);
+      index[target * taps + tap] = Math.min(Math.max(place, 0), from - 1);
+      weight[target * taps + tap] = value;
       sum += value;
     }
-    for (let tap = 0; tap < 6; tap++) weight[target * 6 + tap] /= sum;
+    for (let tap = 0; tap < taps; tap++) weight[target * taps + tap] /= sum;
   }
-  const made = { index, weight };
+  const made = { taps, index, weight };
   plans.set(key, made);
   return made;
 }
 
-function kernel(x) {
-  if (x === 0) return 1;
+/** The length of [low, high] that lies in the source pixel `place`. */
+function overlap(low, high, place) {
+  return Math.max(0, Math.min(high, place + 1) - Math.max(low, place));
+}
+
+function lanczos(x) {
+  if (Math.abs(x) < 1e-9) return 1;
   if (Math.abs(x) >= 3) return 0;
   const turn = Math.PI * x;
   return (3 * Math.sin(turn) * Math.sin(turn / 3)) / (turn * turn);

@@ -1,4 +1,4 @@
-// A canvas that shows one picture at a whole multiple of its size: no browser ever blurs it.
+// A canvas that shows one picture, enlarged by a filter of our own: no browser ever blurs it.
 
 import { enlarge } from "./enlarge.js";
 
@@ -64,27 +64,32 @@ export class Pane {
 
   paint() {
     if (!this.image) return;
+    const { width, height } = this.image;
     const factor = this.factor();
-    const out = enlarge(this.image, factor, this.filter);
-    this.canvas.width = out.width;
-    this.canvas.height = out.height;
+    const enlarged = Math.max(1, factor);
+    const [wide, tall] = [Math.round(width * enlarged), Math.round(height * enlarged)];
+    const out = enlarge(this.image, wide, tall, this.filter === "nearest" ? "box" : "lanczos");
+    this.canvas.width = wide;
+    this.canvas.height = tall;
     this.canvas.getContext("2d").putImageData(out, 0, 0);
-    const ratio = window.devicePixelRatio || 1;
-    const shrink = Math.min(1, (this.fit() * ratio) / out.width);
-    this.canvas.style.width = `${(out.width * shrink) / ratio}px`;
-    this.canvas.style.height = `${(out.height * shrink) / ratio}px`;
+    const ratio = (window.devicePixelRatio || 1) * (enlarged / factor);
+    this.canvas.style.width = `${wide / ratio}px`;
+    this.canvas.style.height = `${tall / ratio}px`;
   }
 
-  /** Device pixels per picture pixel, whole; the screen shows no fraction of a pixel. */
+  /** Device pixels per picture pixel; whole wherever that wastes little room. */
   factor() {
     const room = this.fit() * (window.devicePixelRatio || 1);
-    const side = Math.max(this.image.width, this.image.height);
-    return Math.max(1, Math.min(Math.floor(room / side), Math.floor(4096 / side)));
+    const exact = room / Math.max(this.image.width, this.image.height);
+    const whole = Math.floor(exact);
+    return whole >= 1 && whole / exact > 0.94 ? whole : exact;
   }
 
   /** { side, factor, filter } for the caption, or null. */
   statement() {
     if (!this.image) return null;
-    return { side: this.image.width, factor: this.factor(), filter: this.filter };
+    const factor = this.factor();
+    const filter = this.filter === "nearest" && factor % 1 ? "box" : this.filter;
+    return { side: this.image.width, factor, filter };
   }
 }

@@ -19,6 +19,7 @@ export function readout(list, run, step, final) {
       ? ["took", done ? figure(done.seconds, 2) : "–", "s"]
       : ["left", figure(now.left, 1), "s"],
   ];
+  if (run.bundled) cells.splice(4, 1); // its rows were not recorded
   if (run.delta.some(Number.isFinite)) cells.splice(5, 0, ["delta", figure(run.delta[step], 3), "", "delta_title"]);
   fit(list, cells.length);
   cells.forEach(([key, value, unit = "", title = ""], index) => {

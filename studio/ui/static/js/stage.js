@@ -26,7 +26,7 @@ export class Stage {
     this.left = "xt";
     this.follow = true; // the newest step is shown as it comes
     fillWords(this.root);
-    const fit = () => this.root.querySelector(".plate").clientWidth - 2;
+    const fit = () => this.side;
     const small = () => 148;
     this.panes = {
       left: new Pane(this.find("#pane_left"), fit),
@@ -36,9 +36,11 @@ export class Stage {
     };
     this.player = new Player((at) => this.show(at), () => this.buttons());
     this.listen();
+    this.measure();
     this.take(props.value);
     watch("value", () => this.take(props.value));
-    new ResizeObserver(() => this.resize()).observe(this.root);
+    new ResizeObserver(() => this.resize()).observe(this.root.parentElement);
+    window.addEventListener("resize", () => this.resize());
   }
 
   find(selector) {
@@ -257,7 +259,22 @@ export class Stage {
     this.touch(this.position + move);
   }
 
+  /** The plates' side: as wide as two fit, and no taller than leaves the track in the window. */
+  measure() {
+    const gap = window.innerWidth > 560 ? 16 : 8;
+    const wide = Math.floor((this.root.parentElement.clientWidth - gap) / 2) - 2;
+    const tall = Math.max(384, window.innerHeight - 378);
+    this.side = Math.max(96, Math.min(wide, tall, 768));
+    const shown = this.panes.right.image ?? { width: 128, height: 128 };
+    const ratio = window.devicePixelRatio || 1;
+    const exact = (this.side * ratio) / shown.width;
+    const whole = Math.floor(exact);
+    if (whole >= 1 && whole / exact > 0.94) this.side = (whole * shown.width) / ratio;
+    this.root.style.setProperty("--plate-side", `${this.side}px`);
+  }
+
   resize() {
+    this.measure();
     for (const pane of Object.values(this.panes)) pane.paint();
     this.draw();
   }
@@ -266,6 +283,7 @@ export class Stage {
 function stated(pane) {
   const s = pane.statement();
   if (!s) return "";
-  if (s.factor === 1) return say("natural", { side: s.side });
-  return say("enlarged", { side: s.side, factor: s.factor, filter: say(`filter_${s.filter}`) });
+  if (s.factor <= 1) return say("natural", { side: s.side });
+  const factor = s.factor % 1 ? s.factor.toFixed(1) : s.factor;
+  return say("enlarged", { side: s.side, factor, filter: say(`filter_${s.filter}`) });
 }
