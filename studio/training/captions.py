@@ -4,13 +4,14 @@ Every variant of a concept is listed once, with a weight; training draws among t
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from studio.training.concepts import Concept, specific
 from studio.training.dataset import IconData, Record
 
 # How often each kind of phrase is drawn. Names lead: they are what examples and most prompts say.
-NAME, SYNONYM, KEYWORD = 6.0, 2.0, 1.5
+NAME, SYNONYM, KEYWORD, EVERYDAY = 6.0, 2.0, 1.0, 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,17 @@ def phrases(concept: Concept, keywords: tuple[str, ...], held: tuple[str, ...] =
     return tuple(found)
 
 
-def all_phrases(data: IconData) -> dict[str, tuple[Phrase, ...]]:
+def all_phrases(
+    data: IconData, everyday: Callable[[str], tuple[str, ...]] = lambda _: ()
+) -> dict[str, tuple[Phrase, ...]]:
+    """Every concept's phrases; `everyday(slug)` gives common words for it that the lists lack."""
     telling = specific(data.concepts)
-    return {
-        key: phrases(concept, telling[key], data.held_synonyms.get(key, ()))
-        for key, concept in data.concepts.items()
-    }
+    found = {}
+    for key, concept in data.concepts.items():
+        held, common = data.held_synonyms.get(key, ()), everyday(key)
+        added = tuple(Phrase(word, EVERYDAY / len(common)) for word in common)
+        found[key] = phrases(concept, telling[key], held) + added
+    return found
 
 
 def dress(text: str, style: str, draw: random.Random) -> str:

@@ -80,7 +80,7 @@ def write_sheets(pictures: np.ndarray, folder: Path) -> list[str]:
     return names
 
 
-def write_pictures(data: IconData, folder: Path, rows: list[int], threshold: float, temperature: float) -> None:
+def write_pictures(data: IconData, folder: Path, rows: list[int]) -> None:
     """Everything but the embeddings."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = [data.records[i] for i in rows]
@@ -94,8 +94,8 @@ def write_pictures(data: IconData, folder: Path, rows: list[int], threshold: flo
         "tiles_per_sheet": SHEET_TILES,
         "scheduler": SCHEDULE,
         "text_encoder": "icons-unet",
-        "threshold": threshold,
-        "temperature": temperature,
+        "threshold": THRESHOLD,
+        "temperature": TEMPERATURE,
         "pictures": [
             {
                 "caption": caption(data, record),
@@ -107,3 +107,19 @@ def write_pictures(data: IconData, folder: Path, rows: list[int], threshold: flo
         ],
     }
     (folder / "exact.json").write_text(json.dumps(config, indent=1) + "\n")
+
+
+def caption_embeddings(names: list[str], captions: list[str], embed) -> np.ndarray:
+    """(N, D) float32 of length 1: half the bare name, half the caption with its style, so that either kind of prompt is near."""
+    both = embed(names) + embed(captions)
+    return both / np.linalg.norm(both, axis=1, keepdims=True)
+
+
+def write_embeddings(folder: Path, embed) -> np.ndarray:
+    """`captions.safetensors` for the pictures already in the folder. embed: list of texts → (N, D) of length 1."""
+    from safetensors.numpy import save_file
+
+    pictures = json.loads((folder / "exact.json").read_text())["pictures"]
+    vectors = caption_embeddings([p["name"] for p in pictures], [p["caption"] for p in pictures], embed)
+    save_file({"embeddings": vectors.astype(np.float16)}, folder / "captions.safetensors")
+    return vectors

@@ -15,15 +15,26 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """The nearest semi-orthogonal matrix, roughly: singular values end up within about 0.7 … 1.2.
 
-    matrix (..., rows, columns) float32.
+    matrix (rows, columns) float32. X ← p(XXᵀ)X with one polynomial p again and again; all these polynomials commute, so a
+    matrix that is much wider than tall (a convolution kernel) is multiplied once, by their product.
     """
     a, b, c = NEWTON_SCHULZ
-    tall = matrix.shape[-2] > matrix.shape[-1]
+    tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.mT if tall else matrix
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(steps):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+    x = x / (x.norm() + 1e-7)
+    if x.shape[1] > 2 * x.shape[0]:
+        gram, one = x @ x.mT, torch.eye(len(x), dtype=x.dtype, device=x.device)
+        product = one
+        for k in range(steps):
+            p = a * one + torch.addmm(gram, gram, gram, beta=b, alpha=c)
+            product = p @ product
+            if k + 1 < steps:
+                gram = p @ gram @ p
+        x = product @ x
+    else:
+        for _ in range(steps):
+            gram = x @ x.mT
+            x = a * x + torch.addmm(gram, gram, gram, beta=b, alpha=c) @ x
     return x.mT if tall else x
 
 
