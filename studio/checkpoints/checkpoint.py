@@ -37,6 +37,7 @@ class Checkpoint(Protocol):
     entry: Entry
     path: Path
     prediction: str  # "eps", "v", "x0", "u"
+    variance: str  # of the posterior: "fixed_small", or "learned_range" with 2·C channels out
     latent: Latent
     device: str
     bytes: int
@@ -47,7 +48,7 @@ class Checkpoint(Protocol):
         ...
 
     def predict(self, x: Tensor, t: Sequence[float], conditions: Tensor) -> Tensor:
-        """Raw output (R, C, H, W) of R rows, each at its own network time."""
+        """Raw output (R, C or 2·C, H, W) of R rows, each at its own network time."""
         ...
 
     def decode(self, x: Tensor, tiled: bool = False) -> Tensor:

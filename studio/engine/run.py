@@ -55,7 +55,8 @@ class Run:
         x = drawn.first() * checkpoint.path.first(way[0])
         self.xt_sha256 = hashlib.sha256(x.numpy().tobytes()).hexdigest()
         sampler = SAMPLERS[request.sampler]
-        options = {o: getattr(request, o) for o in sampler.options if hasattr(request, o)}
+        choices = {"eta": request.eta, "variance": checkpoint.variance}
+        options = {o: choices[o] for o in sampler.options if o in choices}
         self.coroutine = sampler.method(
             x.to(device),
             checkpoint.path,
@@ -108,7 +109,12 @@ class Run:
         `ms` is this run's share of the forward, `others` the runs that it was shared with.
         """
         ask, live = self.ask, self.live
-        parts = dict(zip(names, raw.float().split(live), strict=True))
+        raw = raw.float()
+        var = None
+        if raw.shape[1] == 2 * self.shape[0]:  # the last row is the conditional one: its variance
+            raw, learned = raw.chunk(2, dim=1)
+            var = self._padded(learned[-live:])
+        parts = dict(zip(names, raw.split(live), strict=True))
         guided, self.memory = self.guidance.combine(parts, self.memory)
         x = ask.x[:live]
         x0, eps = to_x0_eps(self.checkpoint.prediction, guided, x, ask.level)
@@ -117,7 +123,7 @@ class Run:
         self.forward_ms += ms
         self.best_ms = min(self.best_ms, ms)
         step = self._accepted(ask, x, x0, parts, others) if ask.stage == 0 else None
-        self._send(Answer(ask.x, self._padded(x0), self._padded(eps)))
+        self._send(Answer(ask.x, self._padded(x0), self._padded(eps), var))
         return step
 
     def _send(self, answer: Answer) -> None:

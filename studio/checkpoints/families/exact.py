@@ -35,7 +35,7 @@ SCHEDULE = {"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": 1000}
 class ExactIcons:
     """A loaded set of pictures; see `checkpoint.Checkpoint` for what it can do."""
 
-    prediction = "x0"
+    prediction, variance = "x0", "fixed_small"
     tiny = None
 
     def __init__(self, entry: Entry, device: str, progress: Progress, others: dict) -> None:

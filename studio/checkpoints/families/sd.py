@@ -27,6 +27,8 @@ KNOWN = 0.6  # cosine to the nearest concept from which a prompt counts as known
 class StableDiffusion:
     """A loaded checkpoint of this family; see `checkpoint.Checkpoint` for what it can do."""
 
+    variance = "fixed_small"
+
     def __init__(self, entry: Entry, device: str, progress: Progress) -> None:
         self.entry, self.device = entry, device
         scheduler = read_json(entry.folder / "scheduler" / "scheduler_config.json")
