@@ -1,0 +1,1 @@
+"""What the studio costs and how exact it is; each module runs with `python -m`."""
