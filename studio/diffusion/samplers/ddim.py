@@ -36,6 +36,14 @@ def ddim(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise, eta: f
     return x
 
 
+def euler(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
+    """Euler's method on the probability flow: k-diffusion's in sigma_k, SD3's on the flow.
+
+    Both are x' = alpha'·x0 + sigma'·eps, which is DDIM at η = 0; kept for those who look for it.
+    """
+    return (yield from ddim(x, path, levels, noise=noise))
+
+
 def euler_ancestral(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
     """Euler ancestral (k-diffusion's `sample_euler_ancestral`), VP-scaled.
 

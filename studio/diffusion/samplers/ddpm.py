@@ -1,4 +1,7 @@
-"""DDPM's ancestral sampling: a draw from the posterior, for any pair of levels."""
+"""DDPM's ancestral sampling: a draw from the posterior, for any pair of levels.
+
+Würstchen's step is this one with the fixed small variance, on its own schedule.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +31,18 @@ def ddpm(
     With q = sigma_k'/sigma_k the posterior's mean is alpha'(1 - q²)·x0 + (sigma'/sigma)q·x
     (eq. 7). `variance`: "fixed_small" β̃ = sigma'²(1 - q²), "fixed_large" β = sigma²(1 - q²)
     (sec. 3.2), "learned_range" between their logarithms by the network's coefficient
-    (Nichol & Dhariwal 2021, eq. 15).
+    (Nichol & Dhariwal 2021, eq. 15), "learned" with ln Σ itself as what the network says.
+    Where an answer has a `grad`, the mean moves by Σ·grad (Dhariwal & Nichol 2021, alg. 1).
     """
     for step, (here, there) in enumerate(pairwise(levels)):
         a = yield Ask(x, here, step)
         q = ratio(here, there)
         x = (there.alpha * (1.0 - q * q)) * a.x0 + (there.sigma / here.sigma * q) * a.x
         if there.sigma > 0.0 and q < 1.0:
-            x = x + deviation(here, there, variance, a.var) * noise(step, 0)
+            spread = deviation(here, there, variance, a.var)
+            if a.grad is not None:
+                x = x + (spread * spread) * a.grad
+            x = x + spread * noise(step, 0)
     return x
 
 
@@ -47,9 +54,11 @@ def deviation(here: Level, there: Level, variance: str, var: Any = None) -> Any:
         return small
     if variance == "fixed_large":
         return large
+    if var is None and variance in ("learned", "learned_range"):
+        raise ValueError("this network has learned no variance; take a fixed one")
+    if variance == "learned":
+        return (0.5 * var).exp()
     if variance == "learned_range":
-        if var is None:
-            raise ValueError("this network has learned no variance; take a fixed one")
         share = 0.5 * (var + 1.0)
         return (share * math.log(large) + (1.0 - share) * math.log(small)).exp()
     raise ValueError(f"the variance {variance!r} is not known")

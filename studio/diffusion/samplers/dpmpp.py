@@ -1,7 +1,8 @@
-"""DPM-Solver++: exponential integrators in x0, over half the log-SNR."""
+"""DPM-Solver++: exponential integrators in x0 over λ, half the log-SNR."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,25 +14,108 @@ from studio.diffusion.samplers.ddim import ratio
 if TYPE_CHECKING:
     from torch import Tensor
 
-FEW = 15  # below this many steps the authors end with a step of first order
+FEW = 15  # below this many steps the authors end with steps of lower order
 
 
 def dpmpp_2m(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
     """DPM-Solver++ 2M, midpoint (Lu et al. 2022b, alg. 2): one evaluation a step, order 2.
 
     x' = (sigma'/sigma)·x + alpha'(1 - e^(-h))·D with D = x0 + h/(2·h_before)·(x0 - x0_before),
-    h the step in λ = logsnr/2. Of first order in the first step, in one that ends clean, and in
-    the last of fewer than 15.
+    h the step in λ. Of first order in the first step, in one that ends clean, and in the last of
+    fewer than 15.
     """
     before, h_before = None, 0.0
-    last = len(levels) - 2
     for step, (here, there) in enumerate(pairwise(levels)):
         a = yield Ask(x, here, step)
         h = 0.5 * (there.logsnr - here.logsnr)
         D = a.x0
-        low = there.clean or (step == last and last + 1 < FEW)
-        if before is not None and h_before > 0.0 and not low:
+        if before is not None and h_before > 0.0 and _room(levels, step) > 1:
             D = a.x0 + (0.5 * h / h_before) * (a.x0 - before)
-        x = (there.sigma / here.sigma) * a.x + (there.alpha * (1.0 - ratio(here, there))) * D
+        x = _moved(a.x, D, here, there)
         before, h_before = a.x0, h
     return x
+
+
+def dpmpp_2m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
+    """DPM-Solver++ 2M for the reverse SDE, midpoint (Lu et al. 2022b, app. E).
+
+    As 2M, with e^(-2h) where that has e^(-h) and the posterior's noise in every step. Its steps
+    of first order are DDPM's.
+    """
+    before, h_before = None, 0.0
+    for step, (here, there) in enumerate(pairwise(levels)):
+        a = yield Ask(x, here, step)
+        h = 0.5 * (there.logsnr - here.logsnr)
+        D = a.x0
+        if before is not None and h_before > 0.0 and _room(levels, step) > 1:
+            D = a.x0 + (0.5 * h / h_before) * (a.x0 - before)
+        x = _noised(a.x, D, here, there, noise, step)
+        before, h_before = a.x0, h
+    return x
+
+
+def dpmpp_3m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
+    """DPM-Solver++ 3M for the reverse SDE (k-diffusion's `sample_dpmpp_3m_sde`).
+
+    x0 is a parabola in λ through three answers, its slope D1 and curvature D2 weighted by
+    φ2 = (e^(-2h) - 1)/2h + 1 and φ3 = φ2/2h - 1/2. The second step is 2M SDE's.
+    """
+    past: list[tuple[float, Tensor]] = []  # (λ, x0), newest last
+    for step, (here, there) in enumerate(pairwise(levels)):
+        a = yield Ask(x, here, step)
+        h = 0.5 * (there.logsnr - here.logsnr)
+        if not here.blind and h > 0.0:
+            past = [*past, (0.5 * here.logsnr, a.x0)][-3:]
+        known = min(len(past), _room(levels, step))
+        D = a.x0
+        if known > 1 and h > 0.0:
+            (lam1, m1), (lam0, m0) = past[-2:]
+            D1 = (h / (lam0 - lam1)) * (m0 - m1)
+            if known == 2:
+                D = m0 + 0.5 * D1
+            else:
+                lam2, m2 = past[-3]
+                r0, r1 = (lam0 - lam1) / h, (lam1 - lam2) / h
+                bend = (D1 - (m1 - m2) / r1) / (r0 + r1)
+                phi2 = math.expm1(-2.0 * h) / (2.0 * h) + 1.0
+                phi3 = phi2 / (2.0 * h) - 0.5
+                D = m0 + (phi2 * (D1 + r0 * bend) - phi3 * bend) / -math.expm1(-2.0 * h)
+        x = _noised(a.x, D, here, there, noise, step)
+    return x
+
+
+def dpmpp_2s(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
+    """DPM-Solver++ 2S, r = 1/2 (Lu et al. 2022b, alg. 1): two evaluations a step, order 2.
+
+    The answer half way in λ carries the whole step. First order in a step that ends clean or
+    starts where λ is infinite.
+    """
+    for step, (here, there) in enumerate(pairwise(levels)):
+        a = yield Ask(x, here, step)
+        D = a.x0
+        if not (there.clean or here.blind or here == there):
+            middle = path.at(0.5 * (here.logsnr + there.logsnr))
+            m = yield Ask(_moved(a.x, a.x0, here, middle), middle, step, stage=1)
+            D = m.x0
+        x = _moved(a.x, D, here, there)
+    return x
+
+
+def _moved(x: Tensor, D: Tensor, here: Level, there: Level) -> Tensor:
+    return (there.sigma / here.sigma) * x + (there.alpha * (1.0 - ratio(here, there))) * D
+
+
+def _noised(x: Tensor, D: Tensor, here: Level, there: Level, noise: Noise, step: int) -> Tensor:
+    q = ratio(here, there)
+    x = (there.sigma / here.sigma * q) * x + (there.alpha * (1.0 - q * q)) * D
+    if there.sigma > 0.0 and q < 1.0:
+        x = x + (there.sigma * math.sqrt(1.0 - q * q)) * noise(step, 0)
+    return x
+
+
+def _room(levels: Sequence[Level], step: int) -> int:
+    """The highest order that makes sense so close to the end."""
+    left = len(levels) - 1 - step
+    if levels[step + 1].clean:
+        return 1
+    return left if len(levels) - 1 < FEW else 3

@@ -16,6 +16,8 @@ PATHS = {
     "zero-snr": vp(schedules.zero_terminal_snr(schedules.scaled_linear())),
     "flow": flow(),
 }
+RAISES = ("edm",)  # asks at a level with more noise than it was given
+FIRST_STEP_MORE = {"plms": 1}
 
 
 def noise(step, stage=0):
@@ -29,7 +31,10 @@ def test_it_asks_once_a_step_at_the_given_levels_and_ends_finite(name, path, wal
     run = SAMPLERS[name].method(start, PATHS[path], places, noise=noise)
     states = walk(run, answering(network, "v"))
     accepted = [ask for ask in walk.asks if ask.stage == 0]
-    assert [ask.level for ask in accepted] == list(places[:-1])
+    if name in RAISES:
+        assert all(a.level.sigma_k >= p.sigma_k for a, p in zip(accepted, places, strict=False))
+    else:
+        assert [ask.level for ask in accepted] == list(places[:-1])
     assert [ask.step for ask in accepted] == list(range(6))
     assert torch.isfinite(states[-1]).all()
 
@@ -40,7 +45,7 @@ def test_a_run_of_one_step_ends_at_the_answer(name, walk, network, start):
     run = SAMPLERS[name].method(start, path, levels(path, 1, "trailing"), noise=noise)
     denoise = answering(network, "v")
     end = walk(run, denoise)[-1]
-    torch.testing.assert_close(end, denoise(walk.asks[0]).x0, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(end, denoise(walk.asks[-1]).x0, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -60,7 +65,7 @@ def test_it_counts_the_evaluations_it_says(name, walk, network, start):
         SAMPLERS[name].method(start, path, levels(path, 20, "leading", final="kept"), noise=noise),
         answering(network, "v"),
     )
-    assert len(walk.asks) == 20 * SAMPLERS[name].evaluations
+    assert len(walk.asks) == 20 * SAMPLERS[name].evaluations + FIRST_STEP_MORE.get(name, 0)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
