@@ -12,9 +12,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_SSR_MODE", "False")
 
 import argparse
+import sys
 from dataclasses import fields
 
 from studio.engine.engine import LocalEngine
+from studio.errors import StudioError
 from studio.imaging.pictures import guard_process
 from studio.settings import Settings
 from studio.ui import shell
@@ -28,8 +30,11 @@ def arguments() -> dict[str, object]:
     return vars(parser.parse_args())
 
 
-settings = Settings.from_env(**(arguments() if __name__ == "__main__" else {}))
-engine = LocalEngine(settings)
+try:
+    settings = Settings.from_env(**(arguments() if __name__ == "__main__" else {}))
+    engine = LocalEngine(settings)
+except StudioError as error:
+    sys.exit(str(error))
 demo = shell.build(engine, settings)
 
 
