@@ -21,7 +21,7 @@ from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
 
-KNOWN = 0.6  # cosine to the nearest concept from which a prompt counts as known
+KNOWN = 0.5  # cosine to the nearest concept from which a prompt counts as known
 
 
 class StableDiffusion:

@@ -1,0 +1,1 @@
+"""The headless twins: one module for each command."""

@@ -1,0 +1,141 @@
+"""`python -m studio generate`: one request, its pictures, and one line of JSON about it.
+
+What is not given is the checkpoint's own suggestion. The line goes to stdout; progress, unless
+`--json` asks for silence, to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from studio.cli.bundle import write_bundle
+from studio.contract import Cancelled, Failed, Finished, Guidance, Loading, Request, Step, View
+from studio.engine.engine import LocalEngine
+from studio.errors import BadRequest, StudioError
+from studio.imaging.film import FILMS
+from studio.settings import Settings
+from studio.store.files import png_with_recipe, write_atomic
+
+FIELDS = ("prompt", "negative_prompt", "seed", "width", "height", "count", "sampler", "eta",
+          "spacing", "steps", "alone")  # fmt: skip
+GUIDANCE = {"guidance_kind": "kind", "guidance": "scale", "rescale": "rescale"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Every field of a Request is an option."""
+    add = parser.add_argument
+    add("--model", help="a checkpoint's id (see `models`); the default one if left out")
+    add("--prompt", help="what to draw; may be empty")
+    add("--negative-prompt", help="what to steer away from")
+    add("--seed", type=int, help="names the first picture's noise; picture k has seed + k")
+    add("--width", type=int, help="pixels; 0 is the checkpoint's own")
+    add("--height", type=int, help="pixels; 0 is the checkpoint's own")
+    add("--count", type=int, help="how many pictures")
+    add("--sampler", help="how the way to the picture is walked: ddim, heun, …")
+    add("--eta", type=float, help="DDIM's η: 0 deterministic, 1 all fresh noise")
+    add("--spacing", help="which noise levels are visited: trailing, karras, …")
+    add("--steps", type=int, help="how many steps")
+    add("--guidance-kind", choices=("none", "cfg"), help="none asks the conditional row alone")
+    add("--guidance", type=float, metavar="SCALE", help="how strongly the prompt is followed")
+    add("--rescale", type=float, help="φ of Lin et al., 0 to 1, against over-exposure")
+    add("--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="t/T where it acts")
+    add("--alone", action="store_true", default=None, help="forwards shared with nobody")
+    add("--recipe", type=Path, help="a JSON file with a whole recipe, to start from")
+    add("--out", type=Path, default=Path("out.png"), help="the PNG; out-1.png … for further ones")
+    add("--record", type=Path, help="the run as a film: .gif or .mp4")
+    add("--bundle", type=Path, help="a folder for the run as small frames and run.json")
+    add("--json", action="store_true", help="nothing but the line of JSON")
+    add("--models", type=Path, help="the folder of checkpoints")
+    add("--device", help="auto, cpu, cuda, mps")
+    add("--threads", type=int, help="of the CPU; 0 leaves the choice to torch")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate; raises StudioError with the sentence that is shown."""
+    if args.record and args.record.suffix[1:] not in FILMS:
+        raise BadRequest("A film ends in .gif or .mp4.")
+    settings = Settings.from_env(models=args.models, device=args.device, threads=args.threads)
+    engine = LocalEngine(settings)
+    try:
+        request = _request(args, engine)
+        id = engine.start(warm=False).submit(request, View(preview="off"))
+        finished = _watch(engine, id, quiet=args.json)
+        recipe = finished.request.to_json()
+        files = [args.out.with_stem(f"{args.out.stem}-{k}") if k else args.out
+                 for k in range(len(finished.pictures))]  # fmt: skip
+        for file, picture in zip(files, finished.pictures, strict=True):
+            write_atomic(file, png_with_recipe(picture, recipe))
+        if args.record:
+            write_atomic(args.record, engine.film(id, args.record.suffix[1:]))
+        if args.bundle:
+            write_bundle(engine, finished, args.bundle)
+    finally:
+        engine.close()
+    print(json.dumps(_line(finished, files), ensure_ascii=False))
+    return 0
+
+
+def _request(args: argparse.Namespace, engine: LocalEngine) -> Request:
+    """The recipe file or the checkpoint's suggestion, with what was given on the command line."""
+    if args.recipe:
+        try:
+            request = Request.from_json(args.recipe.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise BadRequest(f"The recipe {args.recipe} cannot be read.") from None
+        model = args.model or request.model
+    else:
+        model = args.model or engine.default_model()
+        infos = {info.id: info for info in engine.catalog()}
+        request = infos[model].defaults if model in infos else Request(model)
+    given = {name: getattr(args, name) for name in FIELDS if getattr(args, name) is not None}
+    guidance = asdict(request.guidance)
+    for option, name in GUIDANCE.items():
+        if getattr(args, option) is not None:
+            guidance[name] = getattr(args, option)
+    if args.interval:
+        guidance["interval"] = tuple(args.interval)
+    return request.with_(model=model, guidance=Guidance(**guidance), **given)
+
+
+def _watch(engine: LocalEngine, id: str, quiet: bool) -> Finished:
+    """Follow the run to its end; Ctrl-C stops it."""
+
+    def say(text: str) -> None:
+        if not quiet:
+            print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+
+    try:
+        for event in engine.events(id):
+            if isinstance(event, Loading):
+                say(f"{event.model}: {event.doing}")
+            elif isinstance(event, Step):
+                say(f"step {event.index + 1} of {event.total}, {event.step_ms:.0f} ms")
+            elif isinstance(event, Failed):
+                raise StudioError(event.message)
+            elif isinstance(event, Cancelled):
+                raise StudioError("The run was stopped.")
+            elif isinstance(event, Finished):
+                say(f"{len(event.pictures)} picture(s) in {event.seconds:.2f} s\n")
+                return event
+    except KeyboardInterrupt:
+        engine.cancel(id)
+        raise
+    raise StudioError("The run ended without a picture.")
+
+
+def _line(finished: Finished, files: list[Path]) -> dict:
+    return {
+        "recipe": asdict(finished.request),
+        "nfe": finished.nfe,
+        "rows": finished.rows,
+        "seconds": round(finished.seconds, 4),
+        "step_ms": [round(ms, 3) for ms in finished.step_ms],
+        "xt_sha256": finished.xt_sha256,
+        "pixels_sha256": list(finished.pixels_sha256),
+        "files": [str(file) for file in files],
+        "notes": list(finished.notes),
+    }
