@@ -101,6 +101,7 @@ def sd_folder(folder: Path, prediction: str = "v_prediction", seed: int = 0) -> 
         beta_end=0.012,
         prediction_type=prediction,
         clip_sample=False,
+        steps_offset=1,
         set_alpha_to_one=True,
         timestep_spacing="trailing",
     )
