@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from studio.diffusion.path import Level, Path
 from studio.diffusion.samplers.ask import Ask, Noise, Run
 from studio.diffusion.samplers.ddim import ratio
+from studio.diffusion.samplers.variable import adams
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,31 +56,27 @@ def dpmpp_2m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise
 
 
 def dpmpp_3m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
-    """DPM-Solver++ 3M for the reverse SDE (k-diffusion's `sample_dpmpp_3m_sde`).
+    """DPM-Solver++ 3M for the reverse SDE: x0 is a parabola in λ through three answers.
 
-    x0 is a parabola in λ through three answers, its slope D1 and curvature D2 weighted by
-    φ2 = (e^(-2h) - 1)/2h + 1 and φ3 = φ2/2h - 1/2. The second step is 2M SDE's.
+    x' = (sigma'/sigma)q·x + 2·alpha'·∫ e^(-2(h-u))·x0(u) du + noise, integrated exactly (Lu et
+    al. 2022b, app. B and E; k-diffusion's `sample_dpmpp_3m_sde` weighs the curvature by half).
+    The second step is 2M SDE's.
     """
     past: list[tuple[float, Tensor]] = []  # (λ, x0), newest last
     for step, (here, there) in enumerate(pairwise(levels)):
         a = yield Ask(x, here, step)
         h = 0.5 * (there.logsnr - here.logsnr)
+        D = a.x0
         if not here.blind and h > 0.0:
             past = [*past, (0.5 * here.logsnr, a.x0)][-3:]
-        known = min(len(past), _room(levels, step))
-        D = a.x0
-        if known > 1 and h > 0.0:
-            (lam1, m1), (lam0, m0) = past[-2:]
-            D1 = (h / (lam0 - lam1)) * (m0 - m1)
+            known = min(len(past), _room(levels, step))
             if known == 2:
-                D = m0 + 0.5 * D1
-            else:
-                lam2, m2 = past[-3]
-                r0, r1 = (lam0 - lam1) / h, (lam1 - lam2) / h
-                bend = (D1 - (m1 - m2) / r1) / (r0 + r1)
-                phi2 = math.expm1(-2.0 * h) / (2.0 * h) + 1.0
-                phi3 = phi2 / (2.0 * h) - 0.5
-                D = m0 + (phi2 * (D1 + r0 * bend) - phi3 * bend) / -math.expm1(-2.0 * h)
+                D = a.x0 + (0.5 * h / (past[-1][0] - past[-2][0])) * (a.x0 - past[-2][1])
+            elif known == 3:
+                lam, turn = past[-1][0], -math.expm1(-2.0 * h)
+                weights = adams([node for node, _ in past], lam, lam + h, rate=2.0)
+                for weight, (_, old) in zip(weights[:-1], past[:-1], strict=True):
+                    D = D + (2.0 * (1.0 - turn) / turn * float(weight)) * (old - a.x0)
         x = _noised(a.x, D, here, there, noise, step)
     return x
 
