@@ -34,6 +34,7 @@ class Report:
 
     rows: list[tuple[str, str, Figure]] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)  # ratios of CPU seconds, by the same keys
 
     def add(self, key: str, text: str, value: Figure) -> None:
         self.rows.append((key, text, value))
@@ -41,10 +42,14 @@ class Report:
     def as_json(self) -> str:
         figures = {key: round(value.median, 4) for key, _, value in self.rows}
         spread = {key: [round(v.low, 4), round(v.high, 4)] for key, _, v in self.rows}
-        return json.dumps(figures | {"spread": spread} | self.notes, ensure_ascii=False)
+        more = {"spread": spread, "cpu": self.cpu} | self.notes
+        return json.dumps(figures | more, ensure_ascii=False)
 
     def as_table(self) -> str:
-        lines = [f"{text:58} {value}" for _, text, value in self.rows]
+        lines = [f"{'':60} median  (quartiles)" + " " * 13 + "by CPU seconds"]
+        for key, text, value in self.rows:
+            cpu = f"{self.cpu[key]:12.3f}" if key in self.cpu else ""
+            lines.append(f"{text:58} {value!s:32} {cpu}".rstrip())
         return "\n".join([*lines, "", *(f"{key}: {value}" for key, value in self.notes.items())])
 
 
@@ -129,7 +134,7 @@ def _runs(settings: Settings, args: argparse.Namespace, report: Report) -> None:
         in_turns(racing, 2)  # warm all of them
         for kept in (first, split, *cards.values()):
             kept.clear()
-        seconds = in_turns(racing, args.rounds)
+        times = in_turns(racing, args.rounds)
     finally:
         engine.close()
 
@@ -147,16 +152,17 @@ def _runs(settings: Settings, args: argparse.Namespace, report: Report) -> None:
         "bare_over_diffusers": ("bare", "diffusers", "bare loop / diffusers"),
     }
     for key, (a, b, text) in over.items():
-        report.add(key, text, ratio(seconds[a], seconds[b]))
-    report.add("bare_s", "a bare run, s", figure(seconds["bare"]))
-    report.add("diffusers_s", "a run in diffusers, s", figure(seconds["diffusers"]))
-    report.add("studio_s", "a streamed run, s", figure(seconds["auto"]))
+        report.add(key, text, ratio(times[a].wall, times[b].wall))
+        report.cpu[key] = round(ratio(times[a].cpu, times[b].cpu).median, 4)
+    report.add("bare_s", "a bare run, s", figure(times["bare"].wall))
+    report.add("diffusers_s", "a run in diffusers, s", figure(times["diffusers"].wall))
+    report.add("studio_s", "a streamed run, s", figure(times["auto"].wall))
     for key, kind in (
         ("ms_per_frame", "auto"),
         ("ms_per_frame_rgb", "rgb"),
         ("ms_per_frame_tiny", "tiny"),
     ):
-        pairs = zip(seconds[kind], seconds["off"], strict=True)
+        pairs = zip(times[kind].wall, times["off"].wall, strict=True)
         extra = [1000 * (with_ - without) / args.steps for with_, without in pairs]
         report.add(key, f"what a step's previews add ({kind}), ms", figure(extra))
     report.add("first_preview_s_warm", "asked to first preview, warm, s", figure(first))
@@ -224,13 +230,13 @@ def _starts(settings: Settings, args: argparse.Namespace, report: Report) -> Non
     rounds = max(3, args.rounds // 2)
     racing = {"port": starts.port_bound, "import": starts.import_gradio}
     in_turns(racing, 1)  # the disk's cache
-    seconds = in_turns(racing, rounds)
+    times = in_turns(racing, rounds)
     report.add(
         "port_over_import",
         "process start to port bound / importing gradio",
-        ratio(seconds["port"], seconds["import"]),
+        ratio(times["port"].wall, times["import"].wall),
     )
-    report.add("port_s", "process start to port bound, s", figure(seconds["port"]))
+    report.add("port_s", "process start to port bound, s", figure(times["port"].wall))
     cold = [starts.first_preview(settings.models, args.model, args.steps) for _ in range(3)]
     report.add("first_preview_s_cold", "process start to first preview, s", figure(cold))
 

@@ -28,22 +28,34 @@ def figure(values: list[float]) -> Figure:
     return Figure(median, low, high)
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """One contender's rounds: seconds on the clock, and seconds of all this process's threads.
+
+    The second hardly cares what else the machine is doing.
+    """
+
+    wall: list[float]
+    cpu: list[float]
+
+
 def in_turns(
     contenders: Mapping[str, Callable[[int], float | None]], rounds: int
-) -> dict[str, list[float]]:
-    """Seconds of each contender in each round; who goes first changes from round to round.
+) -> dict[str, Times]:
+    """The times of each contender in each round; who goes first changes from round to round.
 
     A contender gets the round's number and may return seconds of its own measuring.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    times = {name: Times([], []) for name in contenders}
     names = list(contenders)
     for round_ in range(rounds):
         first = round_ % len(names)
         for name in names[first:] + names[:first]:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             own = contenders[name](round_)
-            seconds[name].append(time.perf_counter() - start if own is None else own)
-    return seconds
+            times[name].wall.append(time.perf_counter() - start if own is None else own)
+            times[name].cpu.append(time.process_time() - busy)
+    return times
 
 
 def ratio(over: list[float], under: list[float]) -> Figure:
