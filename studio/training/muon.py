@@ -39,26 +39,30 @@ def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, scaled so that each entry's RMS is about 0.2 · lr · √(max(rows, columns))/√(…) = lr."""
+    """Nesterov momentum, orthogonalised; an update's spectral norm is about lr · max(1, √(rows / columns))."""
 
-    def __init__(self, params, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(self, params, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0, spread=map):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.spread = spread  # how to go over the matrices: `map`, or a pool's
 
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if not state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
-                update = (weight.grad + group["momentum"] * momentum).flatten(1)
-                rows, columns = update.shape
-                update = orthogonal(update) * math.sqrt(max(1.0, rows / columns))
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(update.view_as(weight), alpha=-group["lr"])
+            list(self.spread(lambda weight, group=group: self._one(weight, group), group["params"]))
+
+    @torch.no_grad()
+    def _one(self, weight: torch.Tensor, group: dict) -> None:
+        if weight.grad is None:
+            return
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
+        update = (weight.grad + group["momentum"] * momentum).flatten(1)
+        rows, columns = update.shape
+        update = orthogonal(update) * math.sqrt(max(1.0, rows / columns))
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        weight.add_(update.view_as(weight), alpha=-group["lr"])
 
 
 def is_matrix(name: str, weight: torch.Tensor) -> bool:
@@ -67,11 +71,11 @@ def is_matrix(name: str, weight: torch.Tensor) -> bool:
     return weight.ndim >= 2 and min(weight.shape[0], weight[0].numel()) > 8 and not edge
 
 
-def optimisers(model: nn.Module, lr: float, adam_lr: float, weight_decay: float = 0.0) -> list:
+def optimisers(model: nn.Module, lr: float, adam_lr: float, weight_decay: float = 0.0, spread=map) -> list:
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     matrices = [p for n, p in named if is_matrix(n, p)]
     rest = [p for n, p in named if not is_matrix(n, p)]
-    muon = [Muon(matrices, lr=lr, weight_decay=weight_decay)] if matrices else []
+    muon = [Muon(matrices, lr=lr, weight_decay=weight_decay, spread=spread)] if matrices else []
     return [*muon, torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0)]
 
 

@@ -103,9 +103,11 @@ def student(pieces: list[str], config: Config, teacher=None, vocabulary: dict[st
             num_attention_heads=config.heads, intermediate_size=config.feed_forward, max_position_embeddings=LENGTH,
             type_vocab_size=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=0,
             use_attention_mask=True,
-        ),
-        add_pooling_layer=False,
+        )
     )  # fmt: skip
+    with torch.no_grad():  # the class has a pooler that nothing here uses; saved, so that loading it is silent
+        model.pooler.dense.weight.copy_(torch.eye(config.width))
+        model.pooler.dense.bias.zero_()
     if teacher is not None:
         tables = teacher.embeddings
         weight = tables.word_embeddings.weight.detach()[[vocabulary[p] for p in pieces]]

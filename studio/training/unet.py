@@ -11,11 +11,12 @@ import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
 from studio.training import loop, muon
+from studio.training.crew import Crew
 
 # Trailing spacing from t = 999, where the cosine schedule has no signal left, to a final step onto the clean latent.
 SCHEDULE = {
     "num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "beta_start": 0.0001, "beta_end": 0.02,
-    "prediction_type": "v_prediction", "clip_sample": False, "set_alpha_to_one": True, "steps_offset": 0,
+    "prediction_type": "v_prediction", "clip_sample": False, "set_alpha_to_one": True, "steps_offset": 1,
     "timestep_spacing": "trailing", "rescale_betas_zero_snr": False,
 }  # fmt: skip
 
@@ -25,7 +26,7 @@ class Config:
     widths: tuple[int, ...] = (32, 96, 192)
     attention: tuple[bool, ...] = (False, False, False)  # cross-attention in each level; the middle always has it
     head: int = 32
-    batch: int = 48
+    batch: int = 32
     steps: int = 8000
     lr: float = 0.02
     adam_lr: float = 2e-3
@@ -33,6 +34,7 @@ class Config:
     gamma: float = 6.0  # the loss is ‖x̂0 − x0‖² · min(snr + 1, gamma)
     ema: float = 0.9995
     captions: int = 12
+    workers: int = 1  # threads that share a batch; with more than one, run with OMP_NUM_THREADS=1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,17 @@ def draw_times(alpha_bar: torch.Tensor, gamma: float, count: int, g: torch.Gener
     return torch.searchsorted(cumulative, u.double()).clamp_max(len(cumulative) - 1)[torch.randperm(count, generator=g)]
 
 
-def batch_loss(unet, cache: Cache, alpha_bar: torch.Tensor, n: int, config: Config, seed: int, device: str):
-    """The v-prediction loss (Salimans & Ho 2022) of step n's batch."""
+def draw_batch(cache: Cache, alpha_bar: torch.Tensor, n: int, config: Config, seed: int) -> tuple[torch.Tensor, ...]:
+    """Step n's (xt, t, context, v): what the network sees and what it should say (Salimans & Ho 2022, appendix D)."""
     g = loop.generator(seed, n)
     rows = torch.multinomial(cache.weights, config.batch, replacement=True, generator=g)
     which = cache.captions[rows, torch.randint(cache.captions.shape[1], (config.batch,), generator=g)]
     which = torch.where(torch.rand(config.batch, generator=g) < config.drop, 0, which)
     t = draw_times(alpha_bar, config.gamma, config.batch, g)
-    x0 = cache.latents[rows].to(device)
-    eps = torch.randn(x0.shape, generator=g).to(device)
-    t = t.to(device)
+    x0 = cache.latents[rows]
+    eps = torch.randn(x0.shape, generator=g)
     alpha, sigma = (a.sqrt().view(-1, 1, 1, 1) for a in (alpha_bar[t], 1 - alpha_bar[t]))
-    v = unet(alpha * x0 + sigma * eps, t, encoder_hidden_states=cache.states[which].float().to(device)).sample
-    return (v - (alpha * eps - sigma * x0)).square().mean()
+    return alpha * x0 + sigma * eps, t, cache.states[which].float(), alpha * eps - sigma * x0
 
 
 class Average:
@@ -118,21 +118,23 @@ def train(cache: Cache, folder: Path, config: Config, *, seed: int = 0, device: 
     channels, size = cache.latents.shape[1], cache.latents.shape[-1]
     unet = build(config, cache.states.shape[-1], channels, size).to(device, memory_format=torch.channels_last)
     shown = build(config, cache.states.shape[-1], channels, size).to(device).eval()
-    average = Average(unet, config.ema)
-    optimisers = muon.optimisers(unet, config.lr, config.adam_lr)
-    alpha_bar = levels(device)
+    average, crew = Average(unet, config.ema), Crew(config.workers)
+    optimisers = muon.optimisers(unet, config.lr, config.adam_lr, spread=crew.map)
+    alpha_bar = levels()
     pace = pace or loop.Pace(config.steps)
+
+    def loss(xt, t, context, v):
+        return (unet(xt, t, encoder_hidden_states=context).sample - v).square().mean()
 
     def step(n: int) -> tuple[float, int]:
         muon.set_rates(optimisers, muon.cosine(n, pace.steps, min(100, pace.steps // 4 + 1)))
-        value = batch_loss(unet, cache, alpha_bar, n, config, seed, device)
-        value.backward()
+        batch = (tensor.to(device) for tensor in draw_batch(cache, alpha_bar, n, config, seed))
+        value = crew.gradients(unet, loss, *batch)
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
         average.update(unet)
-        return value.item(), config.batch
+        return value, config.batch
 
     def show(n: int) -> None:
         shown.load_state_dict(average.weights)

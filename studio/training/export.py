@@ -1,0 +1,65 @@
+"""From trained parts to a folder that StableDiffusionPipeline.from_pretrained opens, with no file above 10 MB."""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+from studio.errors import BadCheckpoint
+from studio.training.unet import SCHEDULE
+
+SHARD = "9MB"
+LIMIT = 10_000_000
+
+
+def pipeline(vae, model, tokens, unet) -> StableDiffusionPipeline:
+    return StableDiffusionPipeline(
+        vae=vae, text_encoder=model, tokenizer=tokens, unet=unet, scheduler=DDIMScheduler(**SCHEDULE),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[str] = ()) -> None:
+    """Write the folder: float16 weights, `preview/` beside the pipeline's parts, `concepts.json` with the names trained on.
+
+    Weights that an earlier export left are removed first, so that no stale shard stays.
+    """
+    for old in folder.rglob("*.safetensors*"):
+        old.unlink()
+    pipe = pipeline(vae, model, tokens, unet)
+    folder.mkdir(parents=True, exist_ok=True)
+    pipe.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
+    if preview is not None:
+        preview.half().save_pretrained(folder / "preview", safe_serialization=True)
+        preview.float()
+    for part in (vae, model, unet):
+        part.float()
+    config = folder / "text_encoder" / "config.json"  # or from_pretrained mixes float16 and float32
+    said = json.loads(config.read_text()) | {"dtype": "float32"}
+    config.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n")
+    (folder / "concepts.json").write_text(json.dumps(sorted(concepts), indent=0) + "\n")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            if "_name_or_path" in path.name or path.suffix == ".json":
+                _forget_paths(path)
+            if path.stat().st_size > LIMIT:
+                raise BadCheckpoint(f"{path.name} is larger than 10 MB; lower the shard size and export again.")
+
+
+def _forget_paths(path: Path) -> None:
+    """Take `_name_or_path` out of a configuration: it names folders of the machine that trained."""
+    said = json.loads(path.read_text())
+    if isinstance(said, dict) and said.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(said, indent=2) + "\n")
+
+
+def check(folder: Path, prompt: str = "red apple", steps: int = 2):
+    """Open the folder as anybody would and make a picture; returns it. Raises BadCheckpoint where that fails."""
+    try:
+        pipe = StableDiffusionPipeline.from_pretrained(folder)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe(prompt, num_inference_steps=steps, generator=torch.Generator().manual_seed(0)).images[0]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadCheckpoint(f"{folder.name} does not open in diffusers: {error}") from error
