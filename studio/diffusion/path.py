@@ -61,8 +61,8 @@ class Path:
     "flow": sigma = t/T, alpha = 1 - sigma.
 
     The rest is a checkpoint's own convention, as data: `steps_offset` and `final` ("zero": the
-    run ends clean; "kept": at the table's first entry), and `start`, the factor of the first
-    noise ("unit": x = eps; "sigma": x = sigma·eps).
+    run ends clean; "kept": at the table's first entry), `start`, the factor of the first
+    noise ("unit": x = eps; "sigma": x = sigma·eps), and the `shift` of a flow's spacings.
     """
 
     kind: str
@@ -71,6 +71,7 @@ class Path:
     steps_offset: int = 0
     final: str = "zero"
     start: str = "unit"
+    shift: float = 1.0
 
     def __post_init__(self) -> None:
         if self.kind not in ("vp", "ve", "flow"):
@@ -149,14 +150,14 @@ class Path:
 def vp(
     alphas_bar: Sequence[float], *, steps_offset: int = 0, final: str = "zero", start: str = "unit"
 ) -> Path:
-    """The variance-preserving path of a table ᾱ_0 … ᾱ_T, in (0, 1) and falling.
+    """The variance-preserving path of a table ᾱ_0 … ᾱ_T in (0, 1) that never rises.
 
     Only its last entry may be 0 (zero terminal SNR).
     """
     values = [float(a) for a in alphas_bar]
-    falling = all(b < a for a, b in pairwise(values))
-    if len(values) < 2 or not falling or values[0] >= 1.0 or values[-1] < 0.0:
-        raise ValueError("alphas_bar must fall strictly within (0, 1); only its end may be 0")
+    falling = all(b <= a for a, b in pairwise(values))
+    if len(values) < 2 or not falling or values[0] >= 1.0 or values[-2] <= 0.0 or values[-1] < 0.0:
+        raise ValueError("alphas_bar must fall within (0, 1); only its end may be 0")
     table = tuple(math.inf if a == 0.0 else 0.5 * math.log((1.0 - a) / a) for a in values)
     return Path("vp", float(len(values) - 1), table, steps_offset, final, start)
 
@@ -166,9 +167,12 @@ def ve(sigma_max: float = 80.0) -> Path:
     return Path("ve", float(sigma_max), final="zero", start="sigma")
 
 
-def flow(T: float = 1000.0) -> Path:
-    """The straight path x_t = (1 - s)·x0 + s·eps with s = t/T (noise at s = 1, as SD3 counts)."""
-    return Path("flow", float(T), final="zero", start="sigma")
+def flow(T: float = 1000.0, *, shift: float = 1.0) -> Path:
+    """The straight path x_t = (1 - s)·x0 + s·eps with s = t/T (noise at s = 1, as SD3 counts).
+
+    A `shift` over 1 makes runs spend more of their steps in noise; the path stays the same.
+    """
+    return Path("flow", float(T), final="zero", start="sigma", shift=float(shift))
 
 
 def from_config(config: Mapping[str, Any]) -> Path:
@@ -176,7 +180,7 @@ def from_config(config: Mapping[str, Any]) -> Path:
     T = int(config.get("num_train_timesteps", 1000))
     straight = "shift" in config and "beta_schedule" not in config  # a flow-matching scheduler
     if straight or config.get("use_flow_sigmas"):
-        return flow(float(T))
+        return flow(float(T), shift=float(config.get("shift", config.get("flow_shift", 1.0))))
     kept = config.get("set_alpha_to_one") is False
     kept = kept or config.get("final_sigmas_type") == "sigma_min"
     return vp(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import diffusers
 import numpy as np
 import pytest
+import torch
 
 from studio.diffusion import schedules
 
@@ -54,3 +55,61 @@ def test_trained_betas_win():
 def test_an_unknown_schedule_is_refused():
     with pytest.raises(ValueError, match="spiral"):
         schedules.from_config({"beta_schedule": "spiral"})
+
+
+def test_the_sigmoid_schedule_is_the_library_s():
+    other = diffusers.DDPMScheduler(beta_schedule="sigmoid")
+    np.testing.assert_allclose(schedules.sigmoid(), other.alphas_cumprod.double(), rtol=3e-4)
+
+
+def test_wuerstchen_s_schedule_is_the_library_s():
+    other = diffusers.DDPMWuerstchenScheduler()
+    t = torch.arange(1, 1001).double() / 1000
+    theirs = other._alpha_cumprod(t, torch.device("cpu"))
+    np.testing.assert_allclose(schedules.wuerstchen(), theirs.numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in schedules.SCHEDULES if n != "wuerstchen"])
+def test_zero_terminal_snr_is_the_library_s_for_any_schedule(name):
+    bar = schedules.SCHEDULES[name]()
+    other = diffusers.schedulers.scheduling_ddim.rescale_zero_terminal_snr(
+        torch.from_numpy(schedules.betas(bar))
+    )
+    np.testing.assert_allclose(
+        schedules.zero_terminal_snr(bar), torch.cumprod(1 - other, 0).numpy(), rtol=1e-6, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_every_schedule_falls_from_data_to_noise(name):
+    bar = schedules.SCHEDULES[name]()
+    assert bar.shape == (1000,)
+    assert (np.diff(bar) <= 0).all()
+    assert bar[0] > 0.99
+    assert bar[-1] < 0.01
+
+
+def test_snr_and_its_logarithm():
+    np.testing.assert_allclose(schedules.snr([0.8, 0.5]), [4.0, 1.0])
+    np.testing.assert_allclose(schedules.logsnr([0.5, 0.0]), [0.0, -np.inf])
+
+
+def test_a_respaced_process_passes_the_same_levels():
+    bar, keep = schedules.cosine(), [0, 250, 500, 999]
+    short = schedules.respaced(bar, keep)
+    np.testing.assert_allclose(schedules.alphas_bar(schedules.betas(short)), bar[keep])
+
+
+def test_a_shift_adds_twice_its_logarithm_to_the_log_ratio():
+    for s in (0.1, 0.5, 0.9):
+        moved = schedules.shifted(s, 3.0)
+        gain = 2 * np.log(moved / (1 - moved)) - 2 * np.log(s / (1 - s))
+        assert gain == pytest.approx(2 * np.log(3.0))
+
+
+def test_the_shift_for_a_resolution_is_the_library_s():
+    other = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    s, tokens = 0.4, 1024
+    mu = 0.5 + (1.15 - 0.5) * (tokens - 256) / (4096 - 256)
+    ours = schedules.shifted(s, schedules.resolution_shift(tokens))
+    assert ours == pytest.approx(float(other.time_shift(mu, 1.0, torch.tensor(s))), rel=1e-6)
