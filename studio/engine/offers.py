@@ -19,6 +19,10 @@ SPACING_WORDS = {
     "trailing": ("Trailing", "Equal steps from pure noise on; best in few steps."),
     "linspace": ("Linspace", "Both ends of the schedule included."),
     "karras": ("Karras", "Small steps where little noise is left."),
+    "sgm_uniform": ("SGM uniform", "Linspace without its cleanest step."),
+    "exponential": ("Exponential", "Noise falls by the same factor in every step."),
+    "beta": ("Beta", "Small steps at both ends."),
+    "ays": ("Align Your Steps", "Ten times found by optimisation for Stable Diffusion."),
 }
 
 
