@@ -164,9 +164,8 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
             max_lines=4, elem_id="negative",
         )  # fmt: skip
         rescale = _slider("rescale", v["rescale"])
-        with gr.Row(elem_classes="pair"):
-            low = _slider("interval_low", v["low"], hint="interval_hint")
-            high = _slider("interval_high", v["high"], hint="")
+        low = _slider("interval_low", v["low"], hint="interval_hint")
+        high = _slider("interval_high", v["high"], hint="interval_high_hint")
     with gr.Accordion(word("path_more"), open=False, elem_id="path_more"):
         spacing = _radio("spacing", choices.spacings, v["spacing"])
         eta = _slider("eta", v["eta"])
@@ -232,8 +231,6 @@ def _count(name: str, value: float, step: float = 1) -> gr.Number:
     )
 
 
-def _slider(name: str, value: float, hint: str | None = None) -> gr.Slider:
-    key = f"{name}_hint" if hint is None else hint
-    return gr.Slider(
-        0, 1, value, step=0.05, label=word(name), info=word(key) if key else None, elem_id=name
-    )
+def _slider(name: str, value: float, hint: str = "") -> gr.Slider:
+    info = word(hint or f"{name}_hint")
+    return gr.Slider(0, 1, value, step=0.05, label=word(name), info=info, elem_id=name)

@@ -39,7 +39,9 @@ def stage(page: Page) -> gr.HTML:
         html_template=(theme.STATIC / "stage.html").read_text(encoding="utf-8"),
         js_on_load=mount("stage"),
         server_functions=[
-            _frames(page.engine), _film(page.engine, page.visitors), _picture(page.visitors)
+            _frames(page.engine),
+            _film(page.engine, page.visitors),
+            _picture(page.visitors),
         ],
         apply_default_css=False,
         elem_id="stage",

@@ -13,8 +13,8 @@ from starlette.staticfiles import StaticFiles
 from studio.contract import Engine
 from studio.settings import Settings
 from studio.ui import tab_generate, theme, words
-from studio.ui.player import FIRST_RUN, mount
 from studio.ui.page import Page
+from studio.ui.player import FIRST_RUN, mount
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
 
@@ -56,9 +56,7 @@ def build(engine: Engine, settings: Settings, first_run: Path = FIRST_RUN) -> gr
     return demo
 
 
-def serve(
-    demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **more: Any
-) -> Any:
+def serve(demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **more: Any) -> Any:
     """Launch the page; `more` goes to gradio's launch (e.g. prevent_thread_lock=True)."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     return demo.launch(

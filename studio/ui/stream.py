@@ -21,16 +21,21 @@ from studio.ui import words
 LIVE_PER_SECOND = 25.0
 
 
-def live(events: Iterator[c.Event], clock: Callable[[], float] = time.monotonic) -> Iterator:
-    """The events, with Steps capped to LIVE_PER_SECOND; a run's last Step always passes."""
-    shown = -math.inf
+def live(
+    events: Iterator[c.Event],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[c.Event]:
+    """The events, with at most LIVE_PER_SECOND Steps: it waits before it asks for the next one.
+
+    While it waits the engine drops what grows stale, so what comes is always the newest; after a
+    run's last Step it does not wait.
+    """
     for event in events:
-        if isinstance(event, c.Step):
-            now = clock()
-            if event.index < event.total - 1 and now - shown < 1 / LIVE_PER_SECOND:
-                continue
-            shown = now
+        began = clock()
         yield event
+        if isinstance(event, c.Step) and event.index < event.total - 1:
+            sleep(max(0.0, began + 1 / LIVE_PER_SECOND - clock()))
 
 
 def to_stage(event: c.Event, levels: tuple[c.Level, ...] = ()) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def tab(page: Page) -> None:
             fields, notes = form.controls(engine, prompt, dice)
             with gr.Accordion(word("restore"), open=False, elem_id="restore_more"):
                 restore = gr.File(
-                    label=word("restore_hint"), type="filepath", elem_id="restore", height=72
+                    label=word("restore_hint"), type="filepath", elem_id="restore", height=44
                 )
         with gr.Column(elem_classes="view", min_width=320):
             message = _small("message", CLEAR)
@@ -89,7 +88,7 @@ def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
     def explain(model: str, prompt: str) -> dict:
         return _known(engine, model, prompt)
 
-    p.form.prompt.input(
+    p.form.prompt.change(
         explain, [p.form.model, p.form.prompt], p.known, trigger_mode="always_last", **FREE
     )
 
@@ -112,58 +111,59 @@ def _runner(engine: c.Engine, visitors: Visitors, p: Parts):
         except Exception as error:
             yield {p.message: stream.problem(error)}
             return
-        number, replaced = visitors.begin(request.session_hash, run_id)
-
-        def own() -> bool:
-            return visitors.current(request.session_hash) == run_id
-
+        session = request.session_hash
+        number, replaced = visitors.begin(session, run_id)
+        said = words.message("note_replaced") if replaced else CLEAR
+        opening = {
+            "kind": "starting", "run": run_id, "number": number, "total": wanted.steps,
+            "request": {"prompt": wanted.prompt, "seed": wanted.seed},
+        }  # fmt: skip
         going = True
         try:
-            note = words.message("note_replaced") if replaced else CLEAR
-            yield {
-                p.stage: {
-                    "kind": "starting", "run": run_id, "number": number, "total": wanted.steps,
-                    "request": {"prompt": wanted.prompt, "seed": wanted.seed},
-                },
-                p.message: note,
-                p.stop: gr.update(interactive=True),
-                p.finish: gr.update(interactive=wanted.count > 1),
-            }  # fmt: skip
-            for event in stream.live(engine.events(run_id)):
-                if not own():  # a newer run of this tab has the stage
+            yield {p.stage: opening, p.message: said, **_buttons(p, wanted.count)}
+            for place, event in enumerate(stream.live(engine.events(run_id))):
+                if visitors.current(session) != run_id:  # a newer run of this tab has the stage
+                    yield {p.stop: gr.skip()}
                     return
                 going = not isinstance(event, c.LAST)
                 if isinstance(event, c.Finished):
                     visitors.keep(event)
-                yield from _show(engine, p, event, number)
+                if isinstance(event, c.Failed):
+                    said = words.from_sentence(event.message)
+                shown = stream.to_stage(event, _levels(engine, event))
+                updates = {p.stage: {**shown, "number": number}}
+                # The page may merge two updates that come close together and keep the last alone,
+                # so what the first one said is said again.
+                if place < 3 or not going:
+                    updates[p.message] = said
+                yield updates | _buttons(p, wanted.count if going else 0)
         except Exception as error:
-            if own():
-                going = False
-                engine.cancel(run_id)
-                yield {p.message: stream.problem(error), **_idle(p)}
+            if visitors.current(session) == run_id:
+                yield {p.message: stream.problem(error), **_buttons(p, 0)}
         finally:
-            visitors.end(request.session_hash, run_id)
-            if going:  # the tab was closed, or its next run came
+            visitors.end(session, run_id)
+            if going:  # the tab was closed, its next run came, or its stream broke
                 engine.cancel(run_id)
 
     return run
 
 
-def _show(engine: c.Engine, p: Parts, event: c.Event, number: int) -> Iterator[dict]:
-    levels: tuple = ()
-    if isinstance(event, c.Finished | c.Cancelled):
-        with suppress(StudioError):  # freed meanwhile: nothing to scrub
-            levels = engine.levels(event.run)
-    updates: dict = {p.stage: {**stream.to_stage(event, levels), "number": number}}
-    if isinstance(event, c.LAST):
-        updates |= _idle(p)
-    if isinstance(event, c.Failed):
-        updates[p.message] = words.from_sentence(event.message)
-    yield updates
+def _levels(engine: c.Engine, event: c.Event) -> tuple[c.Level, ...]:
+    """Every recorded step's level, when the run is over and can be scrubbed."""
+    if not isinstance(event, c.Finished | c.Cancelled):
+        return ()
+    try:
+        return engine.levels(event.run)
+    except StudioError:  # freed meanwhile: nothing to scrub
+        return ()
 
 
-def _idle(p: Parts) -> dict:
-    return {p.stop: gr.update(interactive=False), p.finish: gr.update(interactive=False)}
+def _buttons(p: Parts, pictures: int) -> dict:
+    """Stop and finish, on only while they can do something; `pictures` 0 when nothing runs."""
+    return {
+        p.stop: gr.update(interactive=pictures > 0),
+        p.finish: gr.update(interactive=pictures > 1),
+    }
 
 
 def _wire_model(engine: c.Engine, p: Parts) -> None:

@@ -15,7 +15,7 @@ HUES = {"red": 0.99, "blue": 0.6, "green": 0.36, "yellow": 0.13, "orange": 0.07,
 
 
 def drawing(prompt: str, seed: int, side: int = SIDE) -> np.ndarray:
-    """A round fruit with a leaf on a pale ground; hue and shape follow prompt and seed. (H, W, 3)."""
+    """A round fruit with a leaf; hue and shape follow prompt and seed. (H, W, 3) uint8."""
     digest = hashlib.sha256(f"{prompt}|{seed}".encode()).digest()
     hue = next((h for word, h in HUES.items() if word in prompt), digest[0] / 255)
     big = side * 4
@@ -26,13 +26,24 @@ def drawing(prompt: str, seed: int, side: int = SIDE) -> np.ndarray:
     draw.ellipse(_box(x, y + radius * 0.95, radius * 0.9, radius * 0.16), _rgb(hue, 0.12, 0.88))
     draw.ellipse(_box(x - radius * 0.32, y, radius * 0.75, radius), _rgb(hue, 0.85, 0.86))
     draw.ellipse(_box(x + radius * 0.32, y, radius * 0.75, radius), _rgb(hue, 0.82, 0.8))
-    draw.ellipse(_box(x - radius * 0.45, y - radius * 0.4, radius * 0.22, radius * 0.3),
-                 _rgb(hue, 0.35, 0.98))
-    draw.line((x, y - radius * 0.8, x + radius * 0.1, y - radius * 1.35),
-              _rgb(0.08, 0.6, 0.42), width=big // 32)
-    draw.polygon([(x + radius * 0.08, y - radius * 1.1), (x + radius * 0.55, y - radius * 1.5),
-                  (x + radius * 0.85, y - radius * 1.2), (x + radius * 0.45, y - radius * 0.95)],
-                 _rgb(0.33, 0.65, 0.62))
+    draw.ellipse(
+        _box(x - radius * 0.45, y - radius * 0.4, radius * 0.22, radius * 0.3),
+        _rgb(hue, 0.35, 0.98),
+    )
+    draw.line(
+        (x, y - radius * 0.8, x + radius * 0.1, y - radius * 1.35),
+        _rgb(0.08, 0.6, 0.42),
+        width=big // 32,
+    )
+    draw.polygon(
+        [
+            (x + radius * 0.08, y - radius * 1.1),
+            (x + radius * 0.55, y - radius * 1.5),
+            (x + radius * 0.85, y - radius * 1.2),
+            (x + radius * 0.45, y - radius * 0.95),
+        ],
+        _rgb(0.33, 0.65, 0.62),
+    )
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 

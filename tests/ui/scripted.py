@@ -1,7 +1,8 @@
 """A scripted engine: the whole contract with drawn pictures, for the page's tests and screenshots.
 
-It knows a few words; a prompt with "broken" fails at step 3, "slow" makes steps take 0.4 s,
-"full" is refused as if the queue were full. `python -m tests.ui.scripted --port N` serves it.
+It knows a few words. A prompt with "broken" fails at step 3, with "slow" takes 0.4 s a step, with
+"held" stays at step 9 until it is stopped, with "full" is refused as if the queue were full.
+`python -m tests.ui.scripted --port N` serves it.
 """
 
 from __future__ import annotations
@@ -63,16 +64,37 @@ class ScriptedEngine:
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:
         def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:
             return c.CheckpointInfo(
-                id=id, title=title, knows=knows, size=128, latent=(8, 16, 16),
-                licence="Apache-2.0", examples=KNOWN,
-                defaults=c.Request(model=id, prompt="red apple", seed=3, steps=20), **more,
+                id=id,
+                title=title,
+                knows=knows,
+                size=128,
+                latent=(8, 16, 16),
+                licence="Apache-2.0",
+                examples=KNOWN,
+                defaults=c.Request(model=id, prompt="red apple", seed=3, steps=20),
+                **more,
             )
 
         return (
-            info("icons-unet", "Icons UNet", "draws icons, 128 px", family="unet",
-                 parameters=7_900_000, bytes=16_000_000, prediction="v"),
-            info("exact-icons", "Exact icons", "300 icons it can only recall, 128 px",
-                 family="exact", parameters=0, bytes=9_000_000, prediction="x0", trained=False),
+            info(
+                "icons-unet",
+                "Icons UNet",
+                "draws icons, 128 px",
+                family="unet",
+                parameters=7_900_000,
+                bytes=16_000_000,
+                prediction="v",
+            ),
+            info(
+                "exact-icons",
+                "Exact icons",
+                "300 icons it can only recall, 128 px",
+                family="exact",
+                parameters=0,
+                bytes=9_000_000,
+                prediction="x0",
+                trained=False,
+            ),
         )
 
     def default_model(self) -> str:
@@ -97,7 +119,8 @@ class ScriptedEngine:
         seen = 0
         while True:
             with held.changed:
-                held.changed.wait_for(lambda: len(held.events) > seen, timeout)
+                while len(held.events) <= seen:
+                    held.changed.wait(timeout)
                 fresh = held.events[seen:]
             seen += len(fresh)
             last_step = next((e for e in reversed(fresh) if isinstance(e, c.Step)), None)
@@ -138,10 +161,12 @@ class ScriptedEngine:
 
     def known(self, model: str, prompt: str) -> c.Known:
         words = set(prompt.lower().split())
-        scored = [
-            (caption, round(0.31 + 0.69 * len(words & set(caption.split())) / len(caption.split()), 2))
-            for caption in KNOWN
-        ]
+
+        def near(caption: str) -> float:
+            theirs = set(caption.split())
+            return round(0.31 + 0.69 * len(words & theirs) / len(theirs), 2)
+
+        scored = [(caption, near(caption)) for caption in KNOWN]
         nearest = tuple(sorted(scored, key=lambda pair: -pair[1])[:3])
         return c.Known(nearest[0][1] > 0.6, nearest)
 
@@ -167,6 +192,8 @@ class ScriptedEngine:
         x0 = drawings.drawing(r.prompt, r.seed + picture)
         eps = drawings.noise(r.seed + picture)
         share, alpha, sigma, _ = drawings.level(step, r.steps)
+        if what == "bare":
+            return drawings.guess(drawings.drawing("", r.seed), min(1.0, share + 0.3))
         if what == "xt":
             return drawings.noisy(x0, eps, alpha, sigma)
         return drawings.guess(x0, share) if what == "x0" else drawings.noisy(x0, eps, 0.0, 0.5)
@@ -184,10 +211,13 @@ class ScriptedEngine:
         self._say(held, c.Queued(run))
         for index in range(r.steps):
             time.sleep(held.pace)
+            while "held" in r.prompt and index == 9 and not held.stop:
+                time.sleep(0.02)
             if held.stop:
                 return self._say(held, c.Cancelled(run, len(held.levels)))
             if "broken" in r.prompt and index == 3:
-                return self._say(held, c.Failed(run, "The device had no room for this; ask for less."))
+                sentence = "The device had no room for this; ask for less."
+                return self._say(held, c.Failed(run, sentence))
             count = 1 if held.only_first else r.count
             share, alpha, sigma, logsnr = drawings.level(index, r.steps)
             held.levels.append(c.Level(1000 * share, share, alpha, sigma, logsnr))
@@ -198,29 +228,48 @@ class ScriptedEngine:
                 )
 
             anatomy = held.view.anatomy and guided == 2
-            self._say(held, c.Step(
-                run=run, index=index, total=r.steps, nfe=(index + 1) * evaluations,
-                rows=(index + 1) * evaluations * guided * count,
-                level=held.levels[-1], step_ms=41.0 + index % 3, forward_ms=38.0,
-                left_s=(r.steps - index - 1) * 0.041, xt=previews("xt"), x0=previews("x0"),
-                cond=previews("x0") if anatomy else (), uncond=previews("eps") if anatomy else (),
-                delta=0.31 * share + 0.02 if guided == 2 else None,
-            ))
+            self._say(
+                held,
+                c.Step(
+                    run=run,
+                    index=index,
+                    total=r.steps,
+                    nfe=(index + 1) * evaluations,
+                    rows=(index + 1) * evaluations * guided * count,
+                    level=held.levels[-1],
+                    step_ms=41.0 + index % 3,
+                    forward_ms=38.0,
+                    left_s=(r.steps - index - 1) * 0.041,
+                    xt=previews("xt"),
+                    x0=previews("x0"),
+                    cond=previews("x0") if anatomy else (),
+                    uncond=previews("bare") if anatomy else (),
+                    delta=0.31 * share + 0.02 if guided == 2 else None,
+                ),
+            )
         self._say(held, c.Decoding(run))
         count = 1 if held.only_first else r.count
         pixels = [drawings.drawing(r.prompt, r.seed + k) for k in range(count)]
         known = self.known(r.model, r.prompt)
         notes = () if known.known else (f"Nearest known: {known.nearest[0][0]}.",)
-        self._say(held, c.Finished(
-            run=run, request=r.with_(width=128, height=128),
-            pictures=tuple(drawings.encode(p, "PNG") for p in pixels),
-            pixels_sha256=tuple(hashlib.sha256(p.tobytes()).hexdigest() for p in pixels),
-            xt_sha256=hashlib.sha256(str(r.seed).encode()).hexdigest(),
-            nfe=r.steps * evaluations, rows=r.steps * evaluations * guided * count,
-            seconds=0.042 * r.steps, step_ms=tuple(41.0 + i % 3 for i in range(r.steps)),
-            steps_recorded=r.steps, preview=c.PreviewCard("tiny", 2.1, 41.0, 27.4), notes=notes,
-            stopped_early=count < r.count,
-        ))
+        self._say(
+            held,
+            c.Finished(
+                run=run,
+                request=r.with_(width=128, height=128),
+                pictures=tuple(drawings.encode(p, "PNG") for p in pixels),
+                pixels_sha256=tuple(hashlib.sha256(p.tobytes()).hexdigest() for p in pixels),
+                xt_sha256=hashlib.sha256(str(r.seed).encode()).hexdigest(),
+                nfe=r.steps * evaluations,
+                rows=r.steps * evaluations * guided * count,
+                seconds=0.042 * r.steps,
+                step_ms=tuple(41.0 + i % 3 for i in range(r.steps)),
+                steps_recorded=r.steps,
+                preview=c.PreviewCard("tiny", 2.1, 41.0, 27.4),
+                notes=notes,
+                stopped_early=count < r.count,
+            ),
+        )
 
 
 def record(folder: Path, prompt: str = "red apple", steps: int = 20) -> Path:

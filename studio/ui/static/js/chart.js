@@ -41,7 +41,7 @@ export function drawChart(svg, run, position, title, axis) {
     parts.push(make("rect", { class: position >= total ? "end past" : "end", x: place(total, total, width) - 4, y: 8, width: 8, height: 8 }));
   const at = place(Math.min(position, total), total, width);
   parts.push(make("line", { class: "playhead", x1: at, x2: at, y1: 0, y2: HEIGHT }));
-  parts.push(label(`${axis.signal}  +${reach.toFixed(0)}`, 6, 14, "start"), label(`${axis.noise}  −${reach.toFixed(0)}`, width - 6, HEIGHT - 26, "end"));
+  parts.push(label(`${axis.signal}  +${reach.toFixed(0)}`, 6, 14, "start"), label(`${axis.noise}  −${reach.toFixed(0)}`, width - 28, HEIGHT - 26, "end"));
   svg.replaceChildren(...parts);
 }
 

@@ -58,6 +58,7 @@ const NOTES = {
   model: (v) =>
     say("about_model", {
       ...v,
+      licence: v.licence.replaceAll("-", "\u2011"),
       parameters: v.parameters ? say("parameters_some", { count: count(v.parameters) }) : say("parameters_none"),
     }),
   method: (v) =>
