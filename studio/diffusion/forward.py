@@ -1,12 +1,20 @@
-"""The forward process and its posterior. Pure arithmetic on whatever x0 and eps are."""
+"""The forward process, its posterior, and how far Gaussians are from each other.
+
+Pure arithmetic on whatever x0 and eps are (floats, arrays, tensors); the divergences need
+tensors. A step's variance, fixed or learned, is `samplers.ddpm.deviation`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
 from studio.diffusion.path import Level
 from studio.diffusion.prediction import Rows
 from studio.diffusion.samplers.ddim import ratio
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def q_sample(x0: Any, level: Level | Rows, eps: Any) -> Any:
@@ -36,3 +44,20 @@ def posterior(x0: Any, x: Any, here: Level, there: Level) -> tuple[Any, float]:
     q = ratio(here, there)
     mean = there.alpha * (1.0 - q * q) * x0 + (there.sigma / here.sigma * q) * x
     return mean, there.sigma**2 * (1.0 - q * q)
+
+
+def normal_kl(mean1: Tensor, var1: Tensor, mean2: Tensor, var2: Tensor) -> Tensor:
+    """KL(N(mean1, var1) ‖ N(mean2, var2)) of every value, in nats; variances over 0."""
+    return 0.5 * ((var2 / var1).log() + (var1 + (mean1 - mean2) ** 2) / var2 - 1.0)
+
+
+def prior_kl(x0: Tensor, level: Level) -> Tensor:
+    """KL(q(x_t | x0) ‖ N(0, I)) of each picture, in nats: (B,). What a run's start gives away.
+
+    Raises ValueError at a clean level, where it is infinite.
+    """
+    if level.clean:
+        raise ValueError("a picture without noise is infinitely far from N(0, I)")
+    variance = level.sigma**2
+    each = 0.5 * (variance + (level.alpha * x0) ** 2 - 1.0 - math.log(variance))
+    return each.flatten(1).sum(1)
