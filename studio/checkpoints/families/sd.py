@@ -13,8 +13,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Latent, Progress
 from studio.checkpoints.inspect import Entry, read_json
+from studio.checkpoints.packed import pack
 from studio.checkpoints.similar import Captions
 from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import from_config
@@ -22,6 +24,19 @@ from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
 
 KNOWN = 0.5  # cosine to the nearest concept from which a prompt counts as known
+
+
+class _Tiny(nn.Module):
+    """The preview decoder of an AutoencoderTiny, on states as the UNet has them."""
+
+    def __init__(self, whole: nn.Module) -> None:
+        super().__init__()
+        self.scale = whole.config.scaling_factor or 1.0
+        self.decoder = whole.decoder
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder((x / self.scale).contiguous(memory_format=torch.channels_last))
 
 
 class StableDiffusion:
@@ -60,7 +75,15 @@ class StableDiffusion:
         self.bytes = self.text.bytes + sum(
             p.numel() * p.element_size() for part in parts for p in part.parameters()
         )
+        self.bytes += pack(self.unet, self._probe)
         self._captions: Captions | None = None
+        if packed.possible(device):
+            self._pack()
+
+    def _probe(self) -> None:
+        """One forward of the usual rows at the trained size."""
+        rows = torch.stack([self.encode("")] * 2)
+        self.predict(torch.zeros(2, *self.entry.latent, device=self.device), [0.0] * 2, rows)
 
     def _component(self, kind: type, part: str) -> nn.Module:
         """One network from its folder: safetensors, float32, checked for NaN and infinity."""
@@ -77,17 +100,19 @@ class StableDiffusion:
         made = made.to(self.device).eval().requires_grad_(False)
         return made.to(memory_format=torch.channels_last)
 
-    def _preview(self):
+    def _pack(self) -> None:
+        """Lay the weights out for the usual call: two rows, one picture, the trained size."""
+        x = torch.zeros(2, *self.entry.latent)
+        conditions = torch.stack([self.encode("")] * 2)
+        packed.pack(self.unet, lambda: self.predict(x, [0.0, 0.0], conditions))
+        packed.pack(self.vae, lambda: self.decode(x[:1]))
+        if self.tiny is not None:
+            packed.pack(self.tiny, lambda: self.tiny(x[:1]))
+
+    def _preview(self) -> nn.Module:
         from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 
-        tiny = self._component(AutoencoderTiny, "preview")
-        own = tiny.config.scaling_factor or 1.0  # of latents as the UNet has them
-
-        @torch.no_grad()
-        def decode(x: Tensor) -> Tensor:
-            return tiny.decode(x / own, return_dict=False)[0]
-
-        return decode
+        return _Tiny(self._component(AutoencoderTiny, "preview"))
 
     def encode(self, text: str) -> Tensor:
         return self.text.hidden(text)

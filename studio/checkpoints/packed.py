@@ -1,0 +1,80 @@
+"""Convolutions whose weights lie as the CPU's kernels want them, once instead of at every call.
+
+PyTorch hands oneDNN plain weights, which it reorders for each forward. At the few pixels of a
+latent that is up to a third of a convolution. The operator and the layout are those of torch's
+own compiler (`torch._inductor` with freezing); the arithmetic is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class PackedConv2d(nn.Module):
+    """A Conv2d for inference on the CPU, laid out for inputs of one shape; others work too."""
+
+    def __init__(self, conv: nn.Conv2d, shape: list[int], after: str = "none") -> None:
+        """`shape` is the usual input's (B, C, H, W); `after` "relu" is done in the same pass."""
+        super().__init__()
+        self.how = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
+        self.after = after
+        self.bias = conv.bias
+        plain = conv.weight.detach().to_mkldnn()
+        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(plain, *self.how, shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C', H', W'), channels last."""
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *self.how, self.after, [], ""
+        )
+
+
+def possible(device: str) -> bool:
+    """Whether this build and device have the operator."""
+    return (
+        device == "cpu"
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+    )
+
+
+@torch.no_grad()
+def pack(network: nn.Module, call: Callable[[], object]) -> None:
+    """Replace the network's convolutions, in place, for the shapes that `call` sends through it.
+
+    1×1 convolutions stay: they are plain matrix products. A ReLU that follows in a Sequential
+    is done by its convolution.
+    """
+    shapes = _shapes(network, call)
+    for parent in list(network.modules()):
+        children = list(parent.named_children())
+        for k, (name, child) in enumerate(children):
+            if child not in shapes or child.kernel_size == (1, 1):
+                continue
+            after = "none"
+            followed = isinstance(parent, nn.Sequential) and k + 1 < len(children)
+            if followed and isinstance(children[k + 1][1], nn.ReLU):
+                after = "relu"
+                setattr(parent, children[k + 1][0], nn.Identity())
+            setattr(parent, name, PackedConv2d(child, shapes[child], after))
+
+
+def _shapes(network: nn.Module, call: Callable[[], object]) -> dict[nn.Module, list[int]]:
+    """The input shape of every plain convolution that the call reaches."""
+    seen: dict[nn.Module, list[int]] = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(module.padding, tuple) and module.padding_mode == "zeros":
+            seen[module] = list(inputs[0].shape)
+
+    found = [m for m in network.modules() if type(m) is nn.Conv2d]
+    hooks = [module.register_forward_pre_hook(note) for module in found]
+    try:
+        call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
