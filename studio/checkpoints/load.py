@@ -16,6 +16,9 @@ OFFLINE = {  # read by the libraries when they are first imported
     "USE_TF": "0",
     "USE_FLAX": "0",
     "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TRANSFORMERS_VERBOSITY": "error",
 }
 
 

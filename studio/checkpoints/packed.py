@@ -45,8 +45,8 @@ def possible(device: str) -> bool:
 def pack(network: nn.Module, call: Callable[[], object]) -> None:
     """Replace the network's convolutions, in place, for the shapes that `call` sends through it.
 
-    1×1 convolutions stay: they are plain matrix products. A ReLU that follows in a Sequential
-    is done by its convolution.
+    1×1 convolutions stay, being plain matrix products, and so do other precisions than float32.
+    A ReLU that follows in a Sequential is done by its convolution.
     """
     shapes = _shapes(network, call)
     for parent in list(network.modules()):
@@ -67,7 +67,8 @@ def _shapes(network: nn.Module, call: Callable[[], object]) -> dict[nn.Module, l
     seen: dict[nn.Module, list[int]] = {}
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if isinstance(module.padding, tuple) and module.padding_mode == "zeros":
+        plain = isinstance(module.padding, tuple) and module.padding_mode == "zeros"
+        if plain and inputs[0].dtype == module.weight.dtype == torch.float32:
             seen[module] = list(inputs[0].shape)
 
     found = [m for m in network.modules() if type(m) is nn.Conv2d]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ class TextEncoder:
         index = read_json(folder / "model_index.json")
         transformers = importlib.import_module("transformers")
         transformers.logging.disable_progress_bar()
-        logging.getLogger("transformers").setLevel(logging.ERROR)
+        transformers.logging.set_verbosity_error()
         made = {}
         for part, options in (("tokenizer", {}), ("text_encoder", {"use_safetensors": True})):
             name = index[part][1]

@@ -17,6 +17,7 @@ from studio import contract
 from studio.checkpoints.catalog import scan
 from studio.contract import Event, Film, Known, Level, Loading, Queued, Request, View, What
 from studio.engine import offers
+from studio.engine.lab import Lab
 from studio.engine.stream import Stream
 from studio.engine.ticket import Ticket
 from studio.errors import Busy, NotFound, StudioError
@@ -48,6 +49,7 @@ class LocalEngine:
         self._broken: str | None = None
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
+        self.lab = Lab(self._start_job, self._catalog)
 
     def start(self, warm: bool = True) -> LocalEngine:
         """Start the worker; idempotent. `warm` loads the default checkpoint while it is idle."""
@@ -181,11 +183,14 @@ class LocalEngine:
             self._wake.notify_all()
 
     def _job(self, make: Callable[[Worker], Any]) -> Any:
+        return self._start_job(make).result()
+
+    def _start_job(self, make: Callable[[Worker], Any]) -> Future:
         future: Future = Future()
         with self._wake:
             self._check_open()
         self._post(lambda worker: worker.jobs.add(make(worker), future))
-        return future.result()
+        return future
 
     # The worker's thread
 

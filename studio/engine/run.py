@@ -25,6 +25,8 @@ from studio.engine.ticket import Ticket
 from studio.errors import BadRequest
 from studio.imaging.encode import jpeg, psnr
 
+PACE = 5  # after a preview, at least this many times its cost goes into denoising
+
 
 class Run:
     """The denoising part of a ticket, from the first noise to the final state."""
@@ -72,6 +74,7 @@ class Run:
         self.forward_ms = 0.0  # since the last step
         self.best_ms = float("inf")  # of a forward, this run's share
         self.card = PreviewCard("off", 0.0, 0.0, None)
+        self.due = 0.0  # when the next preview may be drawn
         self.began = self.mark = time.perf_counter()
         self._stacked: tuple[tuple, Tensor] | None = None
 
@@ -163,25 +166,26 @@ class Run:
         return Level(at.t, self.checkpoint.path.share(at), at.alpha, at.sigma, at.logsnr)
 
     def _draw(self, ask: Ask, x: Tensor, x0: Tensor, parts: dict) -> dict[str, Any]:
-        """The fields of a Step that are pictures."""
+        """The fields of a Step that are pictures; none while the last ones are not paid off."""
         view: View = self.ticket.view
         kind = self.painter.kind(view.preview, self.live, self.best_ms)
-        out: dict[str, Any] = {}
         start = time.perf_counter()
-        if kind != "off":
-            out["xt"] = tuple(map(jpeg, self.painter.state(x)))
-            out["x0"] = tuple(map(jpeg, self.painter.x0(x0, kind)))
-        ms = 1000 * (time.perf_counter() - start)
-        self.card = PreviewCard(kind, ms, self.best_ms, None)
+        shown = kind != "off" and (start >= self.due or ask.step == self.total - 1)
+        draw = lambda part: tuple(map(jpeg, self.painter.x0(part, kind)))  # noqa: E731
+        out: dict[str, Any] = {}
+        if shown:
+            out = {"xt": tuple(map(jpeg, self.painter.state(x))), "x0": draw(x0)}
         if view.anatomy and len(parts) == 2:
             split = {
                 name: to_x0_eps(self.checkpoint.prediction, raw, x, ask.level)[0]
                 for name, raw in parts.items()
             }
             out["delta"] = float((split["cond"] - split["uncond"]).square().mean().sqrt())
-            if kind != "off":
-                for name, part in split.items():
-                    out[name] = tuple(map(jpeg, self.painter.x0(part, kind)))
+            out |= {name: draw(part) for name, part in split.items()} if shown else {}
+        if shown or kind == "off":
+            seconds = time.perf_counter() - start
+            self.due = start + (1 + PACE) * seconds
+            self.card = PreviewCard(kind, 1000 * seconds, self.best_ms, None)
         return out
 
     def preview_card(self, picture) -> PreviewCard:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Latent, Progress
 from studio.checkpoints.inspect import Entry, read_json
-from studio.checkpoints.packed import pack
 from studio.checkpoints.similar import Captions
 from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import from_config
@@ -56,7 +55,9 @@ class StableDiffusion:
         self.text = TextEncoder(entry.folder, device)
         progress("reading the UNet", 0.3)
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+        from diffusers.utils import logging
 
+        logging.disable_progress_bar()
         self.unet = self._component(UNet2DConditionModel, "unet")
         self.unet.fuse_qkv_projections()
         progress("reading the autoencoder", 0.7)
@@ -75,15 +76,9 @@ class StableDiffusion:
         self.bytes = self.text.bytes + sum(
             p.numel() * p.element_size() for part in parts for p in part.parameters()
         )
-        self.bytes += pack(self.unet, self._probe)
         self._captions: Captions | None = None
         if packed.possible(device):
             self._pack()
-
-    def _probe(self) -> None:
-        """One forward of the usual rows at the trained size."""
-        rows = torch.stack([self.encode("")] * 2)
-        self.predict(torch.zeros(2, *self.entry.latent, device=self.device), [0.0] * 2, rows)
 
     def _component(self, kind: type, part: str) -> nn.Module:
         """One network from its folder: safetensors, float32, checked for NaN and infinity."""
