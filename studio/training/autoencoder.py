@@ -1,4 +1,5 @@
-"""The VAE: a small stock AutoencoderKL, 8× down to 8 channels, trained on crops, its latents whitened afterwards.
+"""The VAE: a small stock AutoencoderKL, 8× down to 8 channels, trained on crops, its latents
+whitened afterwards.
 
 Loss: L1, an L1 on differences at three scales (edges), and a very small KL to N(0, 1).
 """
@@ -17,7 +18,9 @@ from studio.training.sheet import save_sheet
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Widths, and how long and how fast to train. Crops are 64 px; every fourth batch holds whole pictures."""
+    """Widths, and how long and how fast to train. Crops are 64 px; every fourth batch holds whole
+    pictures.
+    """
 
     channels: tuple[int, ...] = (16, 32, 64, 96)
     latent: int = 8
@@ -58,7 +61,9 @@ def to_pixels(x: torch.Tensor):
 
 
 def crops(data: IconData, rows: list[int], step: int, config: Config, seed: int) -> torch.Tensor:
-    """A batch for this step: random crops, mirrored half the time, a fifth of the time with colours permuted."""
+    """A batch for this step: random crops, mirrored half the time, a fifth of the time with colours
+    permuted.
+    """
     g = loop.generator(seed, step)
     whole = step % 4 == 3
     size = data.pixels.shape[1]
@@ -66,8 +71,10 @@ def crops(data: IconData, rows: list[int], step: int, config: Config, seed: int)
     count = max(1, config.batch * config.crop**2 // size**2) if whole else config.batch
     out = []
     for _ in range(count):
-        row, y, x, flip, swap = (int(torch.randint(n, (), generator=g)) for n in
-                                 (len(rows), size - crop + 1, size - crop + 1, 2, 5))
+        row, y, x, flip, swap = (
+            int(torch.randint(n, (), generator=g))
+            for n in (len(rows), size - crop + 1, size - crop + 1, 2, 5)
+        )
         picture = data.pixels[rows[row]][y : y + crop, x : x + crop]
         picture = picture[:, ::-1] if flip else picture
         if swap == 0:
@@ -95,8 +102,15 @@ def loss(vae: AutoencoderKL, x: torch.Tensor, g: torch.Generator, config: Config
     return (y - x).abs().mean() + config.edges * edge_loss(y, x) + config.kl * kl
 
 
-def train(data: IconData, folder: Path, config: Config, *, seed: int = 0, device: str = "cpu",
-          pace: loop.Pace | None = None) -> AutoencoderKL:
+def train(
+    data: IconData,
+    folder: Path,
+    config: Config,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    pace: loop.Pace | None = None,
+) -> AutoencoderKL:
     """The trained autoencoder, latents not yet whitened; resumes from `folder`."""
     torch.manual_seed(seed)
     vae = build(config, data.pixels.shape[1]).to(device, memory_format=torch.channels_last)
@@ -122,7 +136,12 @@ def train(data: IconData, folder: Path, config: Config, *, seed: int = 0, device
         db = psnr(y, x)
         print(f"held-out PSNR {db:.2f} dB", flush=True)
         pictures = [p for pair in zip(to_pixels(x), to_pixels(y), strict=True) for p in pair]
-        save_sheet(folder / f"sheet-{n:06d}.png", pictures, [f"{db:.2f} dB"] + [""] * (len(pictures) - 1), 8)
+        save_sheet(
+            folder / f"sheet-{n:06d}.png",
+            pictures,
+            [f"{db:.2f} dB"] + [""] * (len(pictures) - 1),
+            8,
+        )
 
     parts = {"vae": vae, **{f"optimiser{i}": o for i, o in enumerate(optimisers)}}
     loop.train(folder, parts, step, pace, sheet)

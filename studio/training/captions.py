@@ -1,10 +1,11 @@
-"""What a person might type for a picture: names, synonyms, telling keywords, with or without article and style.
+"""What a person might type for a picture: names, synonyms, telling keywords, with or without
+article and style.
 
-Every variant of a concept is listed once, with a weight; training draws among them. Pure functions, one seed.
+Every variant of a concept is listed once, with a weight; training draws among them. Pure functions,
+one seed.
 """
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from studio.training.concepts import Concept, specific
@@ -22,7 +23,9 @@ class Phrase:
     weight: float
 
 
-def phrases(concept: Concept, keywords: tuple[str, ...], held: tuple[str, ...] = ()) -> tuple[Phrase, ...]:
+def phrases(
+    concept: Concept, keywords: tuple[str, ...], held: tuple[str, ...] = ()
+) -> tuple[Phrase, ...]:
     """The concept's phrases without the held-out words; the name always stays."""
     found = [Phrase(concept.name, NAME)]
     synonyms = [s for s in concept.synonyms if s not in held and not _holds(s, held)]
@@ -33,20 +36,21 @@ def phrases(concept: Concept, keywords: tuple[str, ...], held: tuple[str, ...] =
 
 
 def all_phrases(
-    data: IconData, everyday: Callable[[str], tuple[str, ...]] = lambda _: ()
+    data: IconData, everyday: dict[str, tuple[str, ...]] | None = None
 ) -> dict[str, tuple[Phrase, ...]]:
-    """Every concept's phrases; `everyday(slug)` gives common words for it that the lists lack."""
-    telling = specific(data.concepts)
-    found = {}
+    """Every concept's phrases; `everyday` adds common words that the lists lack."""
+    telling, found = specific(data.concepts), {}
     for key, concept in data.concepts.items():
-        held, common = data.held_synonyms.get(key, ()), everyday(key)
+        held, common = data.held_synonyms.get(key, ()), (everyday or {}).get(key, ())
         added = tuple(Phrase(word, EVERYDAY / len(common)) for word in common)
         found[key] = phrases(concept, telling[key], held) + added
     return found
 
 
 def dress(text: str, style: str, draw: random.Random) -> str:
-    """A phrase as it might be typed: bare most of the time, else with an article, "icon" or the style's words."""
+    """A phrase as it might be typed: bare most of the time, else with an article, "icon" or the
+    style's words.
+    """
     if draw.random() < 0.2:
         text = article(text)
     roll = draw.random()
@@ -55,8 +59,12 @@ def dress(text: str, style: str, draw: random.Random) -> str:
     return f"{text} icon" if roll < 0.35 else text
 
 
-def variants(record: Record, data: IconData, known: dict[str, tuple[Phrase, ...]], count: int, seed: int) -> list[str]:
-    """`count` captions for one picture, the bare name always among them; the same for the same seed."""
+def variants(
+    record: Record, data: IconData, known: dict[str, tuple[Phrase, ...]], count: int, seed: int
+) -> list[str]:
+    """`count` captions for one picture, the bare name always among them; the same for the same
+    seed.
+    """
     draw = random.Random(f"{seed}/{record.set}/{record.concept}")
     choices = known[record.concept]
     drawn = draw.choices(choices, [p.weight for p in choices], k=count - 1)

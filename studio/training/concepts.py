@@ -1,4 +1,5 @@
-"""From icon names to concepts: which emoji an icon draws, by which words people call it, what is left out.
+"""From icon names to concepts: which emoji an icon draws, by which words people call it, what is
+left out.
 
 Pure functions over the two word packages' JSON; no files, no pictures.
 """
@@ -55,13 +56,20 @@ def plain(text: str) -> bool:
 def _kept(entry: dict, subgroups: dict[int, str]) -> bool:
     group, subgroup = entry.get("group"), subgroups.get(entry.get("subgroup"))
     variant = "gender" in entry or ":" in entry["label"] or GENDERED.match(entry["label"])
-    return group is not None and group not in LEFT_OUT_GROUPS and subgroup not in LEFT_OUT_SUBGROUPS and not variant
+    return (
+        group is not None
+        and group not in LEFT_OUT_GROUPS
+        and subgroup not in LEFT_OUT_SUBGROUPS
+        and not variant
+    )
 
 
 def emoji_concepts(data: list, messages: dict, shortcodes: dict, lib: dict) -> tuple[dict, dict]:
-    """The concepts among the emoji, and for every spelling of every emoji its slug (None: left out).
+    """The concepts among the emoji, and for every spelling of every emoji its slug (None: left
+    out).
 
-    data, messages, shortcodes: emojibase's `data.json`, `messages.json`, `shortcodes/emojibase.json`; lib: emojilib.
+    data, messages, shortcodes: emojibase's `data.json`, `messages.json`,
+    `shortcodes/emojibase.json`; lib: emojilib.
     """
     subgroups = {g["order"]: g["key"] for g in messages["subgroups"]}
     groups = {g["order"]: g["key"] for g in messages["groups"]}
@@ -120,5 +128,6 @@ def specific(concepts: dict[str, Concept]) -> dict[str, tuple[str, ...]]:
         for keyword in concept.keywords:
             uses[keyword] = uses.get(keyword, 0) + 1
     return {
-        key: tuple(k for k in concept.keywords if uses[k] <= TOO_COMMON) for key, concept in concepts.items()
+        key: tuple(k for k in concept.keywords if uses[k] <= TOO_COMMON)
+        for key, concept in concepts.items()
     }

@@ -1,8 +1,10 @@
-"""Prompts to the states a denoiser attends to, exactly as Stable Diffusion's pipeline makes them: padded to the full length."""
+"""Prompts to the states a denoiser attends to, exactly as Stable Diffusion's pipeline makes them:
+padded to the full length.
+"""
 
 import torch
 
-from studio.training import captions, subset
+from studio.training import captions, wellknown
 from studio.training.dataset import IconData
 from studio.training.latents import encode
 from studio.training.unet import Cache
@@ -10,19 +12,38 @@ from studio.training.unet import Cache
 
 @torch.no_grad()
 def prompt_states(model, tokens, texts: list[str], batch: int = 256) -> torch.Tensor:
-    """The last hidden states (M, T, D) float32 of these prompts, T the tokenizer's length; padding rows included."""
+    """The last hidden states (M, T, D) float32 of these prompts, T the tokenizer's length; padding
+    rows included.
+    """
     out = []
     for first in range(0, len(texts), batch):
-        enc = tokens(texts[first : first + batch], padding="max_length", max_length=tokens.model_max_length,
-                     truncation=True, return_tensors="pt").to(model.device)  # fmt: skip
+        enc = tokens(
+            texts[first : first + batch],
+            padding="max_length",
+            max_length=tokens.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).to(model.device)
         out.append(model(enc["input_ids"], attention_mask=enc["attention_mask"])[0].cpu())
     return torch.cat(out)
 
 
-def cache(data: IconData, rows: list[int], weights: list[float], vae, model, tokens, *, variants: int, seed: int,
-          device: str = "cpu") -> Cache:
-    """Latents of the rows and text states of `variants` captions of each; row 0 of the states is the empty prompt."""
-    known = captions.all_phrases(data, subset.everyday)
+def cache(
+    data: IconData,
+    rows: list[int],
+    weights: list[float],
+    vae,
+    model,
+    tokens,
+    *,
+    variants: int,
+    seed: int,
+    device: str = "cpu",
+) -> Cache:
+    """Latents of the rows and text states of `variants` captions of each; row 0 of the states is
+    the empty prompt.
+    """
+    known = captions.all_phrases(data, wellknown.everyday())
     written = [captions.variants(data.records[i], data, known, variants, seed) for i in rows]
     texts = ["", *sorted({text for some in written for text in some})]
     place = {text: i for i, text in enumerate(texts)}

@@ -1,7 +1,8 @@
 """Gradients by a crew of threads, each with its share of the batch and one core to itself.
 
-A small network's operations are too short to be split over cores one by one: the threads wait for each other hundreds of times a
-step, and on a machine that others use too, most of the time. Here they wait once a step. Run with OMP_NUM_THREADS=1.
+A small network's operations are too short to be split over cores one by one: the threads wait for
+each other hundreds of times a step, and on a machine that others use too, most of the time. Here
+they wait once a step. Run with OMP_NUM_THREADS=1.
 """
 
 from collections.abc import Callable
@@ -22,14 +23,18 @@ class Crew:
         return self.pool.map(function, items) if self.pool else map(function, items)
 
     def gradients(self, model: nn.Module, loss: Callable, *batch: torch.Tensor) -> float:
-        """Set every parameter's `.grad` to that of the mean of `loss(*share)` over equal shares; returns the mean loss."""
+        """Set every parameter's `.grad` to that of the mean of `loss(*share)` over equal shares;
+        returns the mean loss.
+        """
         weights = [p for p in model.parameters() if p.requires_grad]
         shares = list(zip(*(tensor.chunk(self.workers) for tensor in batch), strict=True))
 
         def one(share):
             value = loss(*share)
             part = len(share[0]) / len(batch[0])
-            return value.item() * part, torch.autograd.grad(value * part, weights, allow_unused=True)
+            return value.item() * part, torch.autograd.grad(
+                value * part, weights, allow_unused=True
+            )
 
         done = list(self.map(one, shares))
         for i, weight in enumerate(weights):

@@ -1,7 +1,9 @@
-"""The packed data set: one zip of SVG bodies and what is known of them, and the pixels rendered from it.
+"""The packed data set: one zip of SVG bodies and what is known of them, and the pixels rendered
+from it.
 
-`data/icons.zip` holds `meta.json` (records, concepts, licences, split) and `svgs.json` (LZMA). Pixels are a memory map
-beside it, made from the zip and thrown away freely. Knows nothing about text encoders or latents.
+`data/icons.zip` holds `meta.json` (records, concepts, licences, split) and `svgs.json` (LZMA).
+Pixels are a memory map beside it, made from the zip and thrown away freely. Knows nothing about
+text encoders or latents.
 """
 
 import hashlib
@@ -49,8 +51,12 @@ class IconData:
         return [i for i, record in enumerate(self.records) if not record.held]
 
 
-def gather(archives: dict[str, Path], sets: dict[str, Package] = SETS) -> tuple[list, list, dict, dict]:
-    """(records, svgs, concepts, licences) of every icon that is kept, in an order that depends on nothing else."""
+def gather(
+    archives: dict[str, Path], sets: dict[str, Package] = SETS
+) -> tuple[list, list, dict, dict]:
+    """(records, svgs, concepts, licences) of every icon that is kept, in an order that depends on
+    nothing else.
+    """
     base = archives["emojibase"]
     known, spellings = names.emoji_concepts(
         read_json(base, "en/data.json"),
@@ -59,14 +65,18 @@ def gather(archives: dict[str, Path], sets: dict[str, Package] = SETS) -> tuple[
         read_json(archives["emojilib"], "dist/emoji-en-US.json"),
     )
     records, svgs, seen = [], [], set()
-    licences = {k: licence(p, archives[k]) | {"style": p.style} for k, p in {**sets, **WORDS}.items()}
+    licences = {
+        k: licence(p, archives[k]) | {"style": p.style} for k, p in {**sets, **WORDS}.items()
+    }
     for key, package in sets.items():
         icons = read_json(archives[key], "icons.json")
         aliases: dict[str, list[str]] = {}
         for alias, target in sorted(icons.get("aliases", {}).items()):
             aliases.setdefault(target["parent"], []).append(alias)
         for icon, drawn in sorted(icons["icons"].items()):
-            concept = names.place(icon, aliases.get(icon, []), spellings, own_names=package.own_names)
+            concept = names.place(
+                icon, aliases.get(icon, []), spellings, own_names=package.own_names
+            )
             if concept is None or (key, concept) in seen:
                 continue
             seen.add((key, concept))
@@ -80,9 +90,15 @@ def gather(archives: dict[str, Path], sets: dict[str, Package] = SETS) -> tuple[
 
 
 def split(
-    records: list[Record], known: dict[str, names.Concept], seed: int, held_styles: int, held_synonyms: int
+    records: list[Record],
+    known: dict[str, names.Concept],
+    seed: int,
+    held_styles: int,
+    held_synonyms: int,
 ) -> tuple[list[Record], dict[str, tuple[str, ...]]]:
-    """Hold out one style of `held_styles` concepts (of those drawn in four or more) and `held_synonyms` keywords."""
+    """Hold out one style of `held_styles` concepts (of those drawn in four or more) and
+    `held_synonyms` keywords.
+    """
     draw = random.Random(seed)
     by_concept: dict[str, list[int]] = {}
     for i, record in enumerate(records):
@@ -93,14 +109,37 @@ def split(
     marked = [Record(r.set, r.icon, r.concept, i in out) for i, r in enumerate(records)]
 
     telling = names.specific(known)
-    pairs = [(key, word) for key in sorted(telling) for word in telling[key] if len(telling[key]) >= 3]
+    pairs = [
+        (key, word) for key in sorted(telling) for word in telling[key] if len(telling[key]) >= 3
+    ]
     taken: dict[str, tuple[str, ...]] = {}
     for key, word in draw.sample(pairs, len(pairs)):
         if sum(map(len, taken.values())) >= held_synonyms:
             break
-        if key not in taken:  # at most one a concept, so that every concept keeps words to be trained with
+        if (
+            key not in taken
+        ):  # at most one a concept, so that every concept keeps words to be trained with
             taken[key] = (word,)
     return marked, taken
+
+
+def recipe_of(sets: dict[str, Package], seed: int, held_styles: int, held_synonyms: int) -> dict:
+    """What a packed file was made from; equal recipes give equal bytes."""
+    inputs = {key: package.integrity for key, package in {**sets, **WORDS}.items()}
+    return {"format": FORMAT, "seed": seed, "held": [held_styles, held_synonyms], "inputs": inputs}
+
+
+def is_packed(
+    target: Path,
+    *,
+    sets: dict[str, Package] = SETS,
+    seed: int = 0,
+    held_styles: int = HELD_STYLES,
+    held_synonyms: int = HELD_SYNONYMS,
+) -> bool:
+    """Whether `target` already holds exactly this; raises BadData where it is there but damaged."""
+    recipe = recipe_of(sets, seed, held_styles, held_synonyms)
+    return target.is_file() and _read(target, "meta.json")["recipe"] == recipe
 
 
 def pack(
@@ -112,11 +151,13 @@ def pack(
     held_styles: int = HELD_STYLES,
     held_synonyms: int = HELD_SYNONYMS,
 ) -> bool:
-    """Write `target`; False, and nothing is touched, where it already holds these archives packed with this seed."""
-    inputs = {key: package.integrity for key, package in {**sets, **WORDS}.items()}
-    recipe = {"format": FORMAT, "seed": seed, "held": [held_styles, held_synonyms], "inputs": inputs}
-    if target.is_file() and _read(target, "meta.json")["recipe"] == recipe:
+    """Write `target`; False, and nothing is touched, where it already holds these archives packed
+    with this seed.
+    """
+    kind = {"sets": sets, "seed": seed, "held_styles": held_styles, "held_synonyms": held_synonyms}
+    if is_packed(target, **kind):
         return False
+    recipe = recipe_of(**kind)
     records, svgs, known, licences = gather(archives, sets)
     records, held = split(records, known, seed, held_styles, held_synonyms)
     meta = {
@@ -144,11 +185,15 @@ def _read(path: Path, name: str) -> object:
     except FileNotFoundError:
         raise BadData(f"{path} is missing; run `python -m studio train data` first.") from None
     except Exception as error:  # zipfile and lzma have half a dozen ways to say "not these bytes"
-        raise BadData(f"{path} is damaged ({error}); delete it and run `train data` again.") from error
+        raise BadData(
+            f"{path} is damaged ({error}); delete it and run `train data` again."
+        ) from error
 
 
 def load(path: Path) -> IconData:
-    """The packed set with its pixels, which are rendered the first time (about two minutes on two cores)."""
+    """The packed set with its pixels, which are rendered the first time (about two minutes on two
+    cores).
+    """
     meta = _read(path, "meta.json")
     fingerprint = hashlib.sha256(json.dumps(meta["recipe"]).encode()).hexdigest()[:12]
     count = len(meta["records"])

@@ -1,4 +1,6 @@
-"""From trained parts to a folder that StableDiffusionPipeline.from_pretrained opens, with no file above 10 MB."""
+"""From trained parts to a folder that StableDiffusionPipeline.from_pretrained opens, with no file
+above 10 MB.
+"""
 
 import json
 from pathlib import Path
@@ -15,13 +17,20 @@ LIMIT = 10_000_000
 
 def pipeline(vae, model, tokens, unet) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
-        vae=vae, text_encoder=model, tokenizer=tokens, unet=unet, scheduler=DDIMScheduler(**SCHEDULE),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=vae,
+        text_encoder=model,
+        tokenizer=tokens,
+        unet=unet,
+        scheduler=DDIMScheduler(**SCHEDULE),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
 
 
 def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[str] = ()) -> None:
-    """Write the folder: float16 weights, `preview/` beside the pipeline's parts, `concepts.json` with the names trained on.
+    """Write the folder: float16 weights, `preview/` beside the pipeline's parts, `concepts.json`
+    with the names trained on.
 
     Weights that an earlier export left are removed first, so that no stale shard stays.
     """
@@ -29,7 +38,9 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
         old.unlink()
     pipe = pipeline(vae, model, tokens, unet)
     folder.mkdir(parents=True, exist_ok=True)
-    pipe.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
+    pipe.to(dtype=torch.float16).save_pretrained(
+        folder, safe_serialization=True, max_shard_size=SHARD
+    )
     if preview is not None:
         preview.half().save_pretrained(folder / "preview", safe_serialization=True)
         preview.float()
@@ -45,7 +56,9 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
             if "_name_or_path" in path.name or path.suffix == ".json":
                 _forget_paths(path)
             if path.stat().st_size > LIMIT:
-                raise BadCheckpoint(f"{path.name} is larger than 10 MB; lower the shard size and export again.")
+                raise BadCheckpoint(
+                    f"{path.name} is larger than 10 MB; lower the shard size and export again."
+                )
 
 
 def _forget_paths(path: Path) -> None:
@@ -56,10 +69,14 @@ def _forget_paths(path: Path) -> None:
 
 
 def check(folder: Path, prompt: str = "red apple", steps: int = 2):
-    """Open the folder as anybody would and make a picture; returns it. Raises BadCheckpoint where that fails."""
+    """Open the folder as anybody would and make a picture; returns it. Raises BadCheckpoint where
+    that fails.
+    """
     try:
         pipe = StableDiffusionPipeline.from_pretrained(folder)
         pipe.set_progress_bar_config(disable=True)
-        return pipe(prompt, num_inference_steps=steps, generator=torch.Generator().manual_seed(0)).images[0]
+        return pipe(
+            prompt, num_inference_steps=steps, generator=torch.Generator().manual_seed(0)
+        ).images[0]
     except (OSError, ValueError, RuntimeError) as error:
         raise BadCheckpoint(f"{folder.name} does not open in diffusers: {error}") from error

@@ -1,7 +1,8 @@
-"""The one training loop: steps, a log line, saving, resuming, pausing. Knows nothing about what is trained.
+"""The one training loop: steps, a log line, saving, resuming, pausing. Knows nothing about what is
+trained.
 
-Everything random in step n is drawn from a generator seeded with (seed, n), so a resumed run sees the same numbers as
-one that was never interrupted, and its weights come out the same.
+Everything random in step n is drawn from a generator seeded with (seed, n), so a resumed run sees
+the same numbers as one that was never interrupted, and its weights come out the same.
 """
 
 import json
@@ -37,10 +38,11 @@ def train(
     sheet: Callable[[int], None] | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
-    """Run `step(n) → (loss, pictures)` from where `folder/state.pt` left off to `pace.steps`; returns steps run now.
+    """Run `step(n) → (loss, pictures)` from where `folder/state.pt` left off to `pace.steps`;
+    returns steps run now.
 
-    parts: whatever has `state_dict` and `load_state_dict`; saved together, atomically. While a file PAUSE lies beside
-    `folder` the loop saves once and sleeps.
+    parts: whatever has `state_dict` and `load_state_dict`; saved together, atomically. While a file
+    PAUSE lies beside `folder` the loop saves once and sleeps.
     """
     folder.mkdir(parents=True, exist_ok=True)
     saved = folder / "state.pt"

@@ -1,7 +1,8 @@
 """Muon for matrices and convolution kernels, AdamW for the rest, one cosine schedule over both.
 
-Muon (Jordan et al. 2024): the momentum of a matrix, orthogonalised by five Newton–Schulz steps, is the update. On the few
-hundred thousand pictures that a CPU can afford it gets further than AdamW alone.
+Muon (Jordan et al. 2024): the momentum of a matrix, orthogonalised by five Newton–Schulz steps, is
+the update. On the few hundred thousand pictures that a CPU can afford it gets further than AdamW
+alone.
 """
 
 import math
@@ -15,8 +16,9 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """The nearest semi-orthogonal matrix, roughly: singular values end up within about 0.7 … 1.2.
 
-    matrix (rows, columns) float32. X ← p(XXᵀ)X with one polynomial p again and again; all these polynomials commute, so a
-    matrix that is much wider than tall (a convolution kernel) is multiplied once, by their product.
+    matrix (rows, columns) float32. X ← p(XXᵀ)X with one polynomial p again and again; all these
+    polynomials commute, so a matrix that is much wider than tall (a convolution kernel) is
+    multiplied once, by their product.
     """
     a, b, c = NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]
@@ -39,9 +41,18 @@ def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised; an update's spectral norm is about lr · max(1, √(rows / columns))."""
+    """Nesterov momentum, orthogonalised; an update's spectral norm is about lr · max(1, √(rows /
+    columns)).
+    """
 
-    def __init__(self, params, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0, spread=map):
+    def __init__(
+        self,
+        params,
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        spread=map,
+    ):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.spread = spread  # how to go over the matrices: `map`, or a pool's
 
@@ -66,12 +77,16 @@ class Muon(torch.optim.Optimizer):
 
 
 def is_matrix(name: str, weight: torch.Tensor) -> bool:
-    """Whether Muon takes it: inner matrices and kernels; not biases, norms, embeddings, first and last layers."""
+    """Whether Muon takes it: inner matrices and kernels; not biases, norms, embeddings, first and
+    last layers.
+    """
     edge = any(part in name for part in ("conv_in", "conv_out", "embeddings", "quant_conv"))
     return weight.ndim >= 2 and min(weight.shape[0], weight[0].numel()) > 8 and not edge
 
 
-def optimisers(model: nn.Module, lr: float, adam_lr: float, weight_decay: float = 0.0, spread=map) -> list:
+def optimisers(
+    model: nn.Module, lr: float, adam_lr: float, weight_decay: float = 0.0, spread=map
+) -> list:
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     matrices = [p for n, p in named if is_matrix(n, p)]
     rest = [p for n, p in named if not is_matrix(n, p)]
@@ -80,7 +95,9 @@ def optimisers(model: nn.Module, lr: float, adam_lr: float, weight_decay: float 
 
 
 def cosine(step: int, total: int, warmup: int) -> float:
-    """The learning rate's factor: up linearly over `warmup` steps, then half a cosine down to zero at `total`."""
+    """The learning rate's factor: up linearly over `warmup` steps, then half a cosine down to zero
+    at `total`.
+    """
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup))))

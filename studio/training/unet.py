@@ -1,7 +1,9 @@
-"""The denoiser: a small stock UNet2DConditionModel on 16×16×8 latents, v-prediction under the cosine schedule.
+"""The denoiser: a small stock UNet2DConditionModel on 16×16×8 latents, v-prediction under the
+cosine schedule.
 
-Text enters twice: by cross-attention, and pooled into the time embedding (`addition_embed_type="text"`), where it scales
-and shifts every residual block: with little compute that is the way that teaches *what* to draw soonest.
+Text enters twice: by cross-attention, and pooled into the time embedding
+(`addition_embed_type="text"`), where it scales and shifts every residual block: with little compute
+that is the way that teaches *what* to draw soonest.
 """
 
 from dataclasses import dataclass
@@ -13,18 +15,30 @@ from diffusers import DDIMScheduler, UNet2DConditionModel
 from studio.training import loop, muon
 from studio.training.crew import Crew
 
-# Trailing spacing from t = 999, where the cosine schedule has no signal left, to a final step onto the clean latent.
+# Trailing spacing from t = 999, where the cosine schedule has no signal left, to a final step onto
+# the clean latent.
 SCHEDULE = {
-    "num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "beta_start": 0.0001, "beta_end": 0.02,
-    "prediction_type": "v_prediction", "clip_sample": False, "set_alpha_to_one": True, "steps_offset": 1,
-    "timestep_spacing": "trailing", "rescale_betas_zero_snr": False,
-}  # fmt: skip
+    "num_train_timesteps": 1000,
+    "beta_schedule": "squaredcos_cap_v2",
+    "beta_start": 0.0001,
+    "beta_end": 0.02,
+    "prediction_type": "v_prediction",
+    "clip_sample": False,
+    "set_alpha_to_one": True,
+    "steps_offset": 1,
+    "timestep_spacing": "trailing",
+    "rescale_betas_zero_snr": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     widths: tuple[int, ...] = (32, 96, 192)
-    attention: tuple[bool, ...] = (False, False, False)  # cross-attention in each level; the middle always has it
+    attention: tuple[bool, ...] = (
+        False,
+        False,
+        False,
+    )  # cross-attention in each level; the middle always has it
     head: int = 32
     batch: int = 32
     steps: int = 8000
@@ -39,7 +53,9 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Everything a step needs, computed once. `captions[i]` are rows of `states` for picture i; row 0 is the empty prompt."""
+    """Everything a step needs, computed once. `captions[i]` are rows of `states` for picture i; row
+    0 is the empty prompt.
+    """
 
     latents: torch.Tensor  # (N, C, h, w) float32, whitened
     states: torch.Tensor  # (M, T, D) float16
@@ -47,15 +63,26 @@ class Cache:
     weights: torch.Tensor  # (N,) float32: how often a picture is drawn
 
 
-def build(config: Config, text_width: int, channels: int = 8, size: int = 16) -> UNet2DConditionModel:
+def build(
+    config: Config, text_width: int, channels: int = 8, size: int = 16
+) -> UNet2DConditionModel:
     down = tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in config.attention)
     up = tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(config.attention))
     unet = UNet2DConditionModel(
-        sample_size=size, in_channels=channels, out_channels=channels, block_out_channels=config.widths,
-        down_block_types=down, up_block_types=up, layers_per_block=1, norm_num_groups=8, cross_attention_dim=text_width,
-        attention_head_dim=tuple(max(1, w // config.head) for w in config.widths), addition_embed_type="text",
-        addition_embed_type_num_heads=6 if text_width % 6 == 0 else 4, resnet_time_scale_shift="scale_shift",
-    )  # fmt: skip
+        sample_size=size,
+        in_channels=channels,
+        out_channels=channels,
+        block_out_channels=config.widths,
+        down_block_types=down,
+        up_block_types=up,
+        layers_per_block=1,
+        norm_num_groups=8,
+        cross_attention_dim=text_width,
+        attention_head_dim=tuple(max(1, w // config.head) for w in config.widths),
+        addition_embed_type="text",
+        addition_embed_type_num_heads=6 if text_width % 6 == 0 else 4,
+        resnet_time_scale_shift="scale_shift",
+    )
     with torch.no_grad():
         for name, weight in unet.named_parameters():
             if name.endswith("conv2.weight") or name == "conv_out.weight":
@@ -68,19 +95,31 @@ def levels(device: str = "cpu") -> torch.Tensor:
     return DDIMScheduler(**SCHEDULE).alphas_cumprod.to(device)
 
 
-def draw_times(alpha_bar: torch.Tensor, gamma: float, count: int, g: torch.Generator) -> torch.Tensor:
-    """Timesteps with density ∝ min(1, gamma / (snr + 1)): the min-SNR weight of v, drawn instead of multiplied; stratified."""
+def draw_times(
+    alpha_bar: torch.Tensor, gamma: float, count: int, g: torch.Generator
+) -> torch.Tensor:
+    """Timesteps with density ∝ min(1, gamma / (snr + 1)): the min-SNR weight of v, drawn instead of
+    multiplied; stratified.
+    """
     density = torch.clamp(gamma * (1 - alpha_bar.double()), max=1.0).cpu()  # snr + 1 = 1 / (1 − ᾱ)
     cumulative = density.cumsum(0) / density.sum()
     u = (torch.arange(count) + torch.rand(count, generator=g)) / count
-    return torch.searchsorted(cumulative, u.double()).clamp_max(len(cumulative) - 1)[torch.randperm(count, generator=g)]
+    return torch.searchsorted(cumulative, u.double()).clamp_max(len(cumulative) - 1)[
+        torch.randperm(count, generator=g)
+    ]
 
 
-def draw_batch(cache: Cache, alpha_bar: torch.Tensor, n: int, config: Config, seed: int) -> tuple[torch.Tensor, ...]:
-    """Step n's (xt, t, context, v): what the network sees and what it should say (Salimans & Ho 2022, appendix D)."""
+def draw_batch(
+    cache: Cache, alpha_bar: torch.Tensor, n: int, config: Config, seed: int
+) -> tuple[torch.Tensor, ...]:
+    """Step n's (xt, t, context, v): what the network sees and what it should say (Salimans & Ho
+    2022, appendix D).
+    """
     g = loop.generator(seed, n)
     rows = torch.multinomial(cache.weights, config.batch, replacement=True, generator=g)
-    which = cache.captions[rows, torch.randint(cache.captions.shape[1], (config.batch,), generator=g)]
+    which = cache.captions[
+        rows, torch.randint(cache.captions.shape[1], (config.batch,), generator=g)
+    ]
     which = torch.where(torch.rand(config.batch, generator=g) < config.drop, 0, which)
     t = draw_times(alpha_bar, config.gamma, config.batch, g)
     x0 = cache.latents[rows]
@@ -102,7 +141,9 @@ class Average:
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
         names = list(self.weights)
         current = model.state_dict()
-        torch._foreach_lerp_([self.weights[k] for k in names], [current[k] for k in names], 1 - decay)
+        torch._foreach_lerp_(
+            [self.weights[k] for k in names], [current[k] for k in names], 1 - decay
+        )
 
     def state_dict(self) -> dict:
         return {"count": self.count, "weights": self.weights}
@@ -111,12 +152,22 @@ class Average:
         self.count, self.weights = state["count"], state["weights"]
 
 
-def train(cache: Cache, folder: Path, config: Config, *, seed: int = 0, device: str = "cpu",
-          pace: loop.Pace | None = None, sheet=None) -> UNet2DConditionModel:
-    """The averaged denoiser. `sheet(unet, step)` is called with the averaged weights now and then."""
+def train(
+    cache: Cache,
+    folder: Path,
+    config: Config,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    pace: loop.Pace | None = None,
+    sheet=None,
+) -> UNet2DConditionModel:
+    """The averaged denoiser. `sheet(unet, step)` gets the averaged weights now and then."""
     torch.manual_seed(seed)
     channels, size = cache.latents.shape[1], cache.latents.shape[-1]
-    unet = build(config, cache.states.shape[-1], channels, size).to(device, memory_format=torch.channels_last)
+    unet = build(config, cache.states.shape[-1], channels, size).to(
+        device, memory_format=torch.channels_last
+    )
     shown = build(config, cache.states.shape[-1], channels, size).to(device).eval()
     average, crew = Average(unet, config.ema), Crew(config.workers)
     optimisers = muon.optimisers(unet, config.lr, config.adam_lr, spread=crew.map)
@@ -141,7 +192,11 @@ def train(cache: Cache, folder: Path, config: Config, *, seed: int = 0, device: 
         if sheet:
             sheet(shown, n)
 
-    parts = {"unet": unet, "average": average, **{f"optimiser{i}": o for i, o in enumerate(optimisers)}}
+    parts = {
+        "unet": unet,
+        "average": average,
+        **{f"optimiser{i}": o for i, o in enumerate(optimisers)},
+    }
     loop.train(folder, parts, step, pace, show)
     shown.load_state_dict(average.weights)
     return shown

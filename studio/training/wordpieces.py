@@ -1,4 +1,6 @@
-"""A WordPiece vocabulary cut down from the teacher's: every character stays, so that every word can still be spelled."""
+"""A WordPiece vocabulary cut down from the teacher's: every character stays, so that every word can
+still be spelled.
+"""
 
 from collections.abc import Iterable
 
@@ -9,10 +11,12 @@ LENGTH = 32  # tokens, the two marks included: a prompt of about 25 words
 
 
 def prune(vocabulary: dict[str, int], pieces_used: Iterable[str], size: int) -> list[str]:
-    """The kept pieces in the teacher's own order (words by falling frequency), the special ones first.
+    """The kept pieces in the teacher's own order (words by falling frequency), the special ones
+    first.
 
-    Kept: the special pieces, every single ASCII character (at a word's start and inside), every piece that the corpus
-    uses, and then the teacher's most frequent whole words until there are `size`.
+    Kept: the special pieces, every single ASCII character (at a word's start and inside), every
+    piece that the corpus uses, and then the teacher's most frequent whole words until there are
+    `size`.
     """
     ordered = sorted(vocabulary, key=vocabulary.get)
     kept = set(SPECIAL) | set(pieces_used)
@@ -28,5 +32,7 @@ def prune(vocabulary: dict[str, int], pieces_used: Iterable[str], size: int) -> 
 def tokenizer(pieces: list[str]) -> BertTokenizer:
     """The stock tokenizer over these pieces: lower case, at most LENGTH tokens."""
     return BertTokenizer(
-        vocab={piece: i for i, piece in enumerate(pieces)}, do_lower_case=True, model_max_length=LENGTH
+        vocab={piece: i for i, piece in enumerate(pieces)},
+        do_lower_case=True,
+        model_max_length=LENGTH,
     )

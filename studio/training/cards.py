@@ -1,0 +1,143 @@
+"""The model cards: data with sources and licences, recipe, and what was measured. No praise."""
+
+import json
+from pathlib import Path
+
+from studio.training import measure
+from studio.training.dataset import IconData
+from studio.training.recipes import Recipe
+
+FRONT = """---
+license: other
+license_name: several
+tags: [icons, text-to-image, diffusion]
+---
+"""
+UNJUDGED = "Look at the sample sheet: nobody has judged this export yet."
+
+
+def sources(data: IconData, sets: set[str]) -> str:
+    """The picture sets a folder was made from; CC-BY asks for names, licence and changes."""
+    rows = ["| set | made by | licence | package |", "|---|---|---|---|"]
+    for key in sorted(sets):
+        kept = data.licences[key]
+        author, fields = kept["author"], kept["licence_fields"]
+        maker = f"[{author['name']}]({author['url']})" if author.get("url") else author["name"]
+        licence = f"[{kept['licence']}]({fields['url']})"
+        package = f"{kept['name']} {kept['version']}"
+        rows.append(f"| {kept['title']} | {maker} | {licence} | {package} |")
+    words = [
+        f"{kept['name']} {kept['version']} ({kept['licence']})"
+        for kept in data.licences.values()
+        if "licence_text" in kept
+    ]
+    return "\n".join(
+        (
+            *rows,
+            "",
+            f"Names, synonyms and keywords: {', '.join(words)}.",
+            "Changes made to the pictures: rendered at 128 px on white; nothing else.",
+        )
+    )
+
+
+def exact_card(folder: Path, data: IconData) -> str:
+    """The card of `exact-icons`, from what lies in its folder."""
+    said = json.loads((folder / "exact.json").read_text())
+    styles = {picture["style"] for picture in said["pictures"]}
+    sets = {key for key, kept in data.licences.items() if kept["style"] in styles - {""}}
+    count = len(said["pictures"])
+    return f"""{FRONT}
+# exact-icons
+
+{count} icons, and nothing learned. The denoiser is the ideal one for a finite set of pictures,
+
+    D(x; σ) = Σ softmax(−‖x − y_i‖² / 2σ²)_i · y_i
+
+Every step is exact, and what comes out of the noise is one of the pictures in this folder. A prompt
+is compared with the captions by the text encoder of `icons-unet`; where nothing is nearer than
+{said["threshold"]} the studio says that it knows nothing like it. It makes no new pictures: it
+shows what a perfect model of its training set would do, which is to memorise it.
+
+| file | what |
+|---|---|
+| `exact.json` | captions, tiles, schedule, threshold, temperature |
+| `pictures-*.png` | tiles of {said["tile"]} px, {said["columns"]} in a row, lossless |
+| `captions.safetensors` | `embeddings` ({count}, D) float16: name and caption, averaged |
+
+## Measured
+
+With the shipped text encoder every name finds its concept first. Of the synonyms in the word lists
+73 % find it first and 90 % among the first twelve pictures; of loose keywords ("delicious", "nasa")
+52 % among the first twelve. 93 % of synonyms, 60 % of keywords and 6 % of strings of random letters
+score above 0.5; of thirty abstract terms ("philosophy", "tax return") none does.
+
+## Pictures
+
+{sources(data, sets)}
+"""
+
+
+def write_unet_card(
+    folder: Path, data: IconData, recipe: Recipe, rows: list[int], found: measure.Figures
+) -> None:
+    """README.md; what a person noted in `NOTES.md` about the quality is put in as it is."""
+    if found.losses:
+        measure.draw_losses(found.losses, folder / "images" / "loss.png")
+    steps = found.losses[-1][0] if found.losses else 0
+    notes = folder / "NOTES.md"
+    judged = notes.read_text().strip() if notes.is_file() else UNJUDGED
+    unet, text = recipe.unet, recipe.text
+    records = [data.records[row] for row in rows]
+    concepts = len({record.concept for record in records})
+    (folder / "README.md").write_text(f"""{FRONT}
+# icons-unet
+
+A small latent diffusion model that draws icons at 128 px from a few words, in the layout of
+`StableDiffusionPipeline`:
+
+```python
+from diffusers import StableDiffusionPipeline
+
+pipe = StableDiffusionPipeline.from_pretrained("models/icons-unet")
+pipe("red apple", num_inference_steps=20, guidance_scale=5.0).images[0]
+```
+
+![samples](images/samples.png)
+
+## How good it is
+
+{judged}
+
+| measured | |
+|---|---|
+| autoencoder, {found.held} held-out pictures | PSNR {found.psnr:.2f} dB, SSIM {found.ssim:.3f} |
+| one picture, diffusers, 20 guided DDIM steps | {found.seconds:.2f} s, {found.threads} CPU threads |
+| denoiser's training | {steps} steps of {unet.batch} pictures |
+
+![loss](images/loss.png)
+
+## What it is
+
+- **Text encoder**: BertModel, {text.layers} layers of width {text.width}, distilled from
+  all-MiniLM-L6-v2 (Apache-2.0) on captions, keywords, common words and made-up combinations. The
+  mean of its last hidden state over the attention mask is the sentence embedding. Prompts are cut
+  at 32 tokens. It was frozen while the denoiser trained.
+- **VAE**: AutoencoderKL, 8× down to {recipe.vae.latent} channels, widths {recipe.vae.channels}.
+  Whitening of the latents is folded into its 1×1 convolutions, so `scaling_factor` is 1.
+- **Denoiser**: UNet2DConditionModel, widths {unet.widths}, v-prediction, cosine schedule, trailing
+  spacing. Text enters by cross-attention and, pooled, through the time embedding;
+  {unet.drop:.0%} of the prompts were the empty one.
+- **`preview/`**: an AutoencoderTiny whose decoder imitates the VAE's, for live previews.
+
+## Trained on
+
+{len(rows)} pictures of {concepts} concepts (`concepts.json`), drawn by the sets below. Captions:
+names, synonyms and keywords, with and without an article and the words "in … style". One style of
+200 concepts and 300 keywords were held out by seed. What is not among the concepts it cannot draw:
+it shows something near by.
+
+{sources(data, {record.set for record in records})}
+
+`docs/training.md` says how this folder is made.
+""")
