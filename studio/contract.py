@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from studio.noising import Lab
 from studio.recipe import Guidance as Guidance
 from studio.recipe import Request as Request
 
@@ -201,6 +202,8 @@ class Engine(Protocol):
     Calls return at once or block briefly; none needs torch in the caller. A run belongs to
     whoever holds its id: ids are unguessable, and there is no way to list them.
     """
+
+    lab: Lab  # the forward process, what a model knows of it, inversion
 
     def catalog(self) -> tuple[CheckpointInfo, ...]: ...
 

@@ -13,11 +13,12 @@ MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors"}
-CONTRACT = {"contract", "recipe"}
+CONTRACT = {"contract", "noising", "recipe"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "recipe": KNOWN_TO_ALL,
-    "contract": KNOWN_TO_ALL | {"recipe"},
+    "noising": KNOWN_TO_ALL | {"recipe"},
+    "contract": KNOWN_TO_ALL | {"noising", "recipe"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
@@ -38,6 +39,7 @@ MAY_USE = {  # parts that keep to certain libraries
     "errors": set(),
     "recipe": set(),
     "contract": set(),
+    "noising": set(),
     "settings": set(),
     "imaging.pictures": {"PIL"},
     "store": {"PIL"},

@@ -163,7 +163,7 @@ class Lab:
         left, top = (image.width - least) // 2, (image.height - least) // 2
         box = (left, top, left + least, top + least)
         filter = Image.Resampling.LANCZOS
-        return np.asarray(image.resize((side, side), filter, box=box, reducing_gap=3.0))
+        return np.array(image.resize((side, side), filter, box=box, reducing_gap=3.0))
 
     def _stream(self, make: Callable[[Worker], Iterator[Any]]) -> Iterator[Any]:
         """What a job yields, as it comes; None is a pause. Raises what ends the job."""
