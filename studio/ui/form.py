@@ -205,6 +205,7 @@ def method(choices: Choices, sampler: str) -> dict:
         return {"kind": "none"}
     return {
         "kind": "method",
+        "of": len(choices.samplers),
         "hint": found.hint,
         "evaluations": found.evaluations,
         "stochastic": found.stochastic,

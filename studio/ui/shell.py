@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from studio.ui.words import word
 # Name in the catalogue, elem_id, layout. A new tab is one file and one line here.
 TABS = (("tab_generate", "tab_generate", tab_generate.tab),)
 
+UP = ("ready", "denoising")
+STATUS_S, STATUS_MOST = 0.5, 600  # how often a page asks for the engine's state, and how many times
 THREADS = 256  # each visitor who watches a run holds one
 UPLOAD_MOST = "20mb"
 CACHE = (3600, 3600)  # seconds: how often the upload cache is swept, and how old a file may be
@@ -44,7 +49,7 @@ def build(engine: Engine, settings: Settings, first_run: Path = FIRST_RUN) -> gr
                 with gr.Tab(word(title), elem_id=elem_id):
                     lay_out(page)
         demo.load(
-            lambda: {"status": engine.status()}, None, head,
+            partial(_status, engine), None, head,
             show_progress="hidden", api_visibility="private", concurrency_limit=None,
         )  # fmt: skip
 
@@ -54,6 +59,17 @@ def build(engine: Engine, settings: Settings, first_run: Path = FIRST_RUN) -> gr
         demo.unload(leave)
     demo.queue(api_open=False, default_concurrency_limit=None, max_size=None)
     return demo
+
+
+def _status(engine: Engine) -> Iterator[dict]:
+    """The engine's state, told again until it is up."""
+    for _ in range(STATUS_MOST):
+        status = engine.status()
+        if status in UP:
+            yield {"status": UP[0]}
+            return
+        yield {"status": status}
+        time.sleep(STATUS_S)
 
 
 def serve(demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **more: Any) -> Any:

@@ -103,7 +103,7 @@ def _finished(event: c.Finished, levels: tuple) -> dict:
         "recorded": event.steps_recorded,
         "levels": [_level(level) for level in levels],
         "card": asdict(event.preview),
-        "notes": list(event.notes),
+        "notes": [words.from_sentence(note) for note in event.notes],
         "early": event.stopped_early,
         "noise": event.xt_sha256,
     }

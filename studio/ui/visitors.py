@@ -14,7 +14,7 @@ from studio.contract import Engine, Finished
 from studio.errors import NotFound
 
 MAX_VISITORS = 10_000
-GONE = "This run is not here any more; generate it again."
+GONE = "This run is no longer kept; run its recipe again."
 
 
 @dataclass

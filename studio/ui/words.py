@@ -2,8 +2,11 @@
 
 The catalogue is two JSON files with the same keys. Labels are translated by Gradio's own I18n;
 what the page's script writes is looked up there by the same keys, so a message travels as a key
-with its arguments. A StudioError travels likewise: its English sentence is recognised by the
-catalogue's template for it, and a sentence that none fits is shown as it is.
+with its arguments. A StudioError and an engine's note travel likewise: the English sentence is
+recognised by the catalogue's template for it, and one that none fits is shown as it is.
+
+What an engine says in fixed phrases (a sampler's hint, what it is doing) is translated by the
+phrase itself, from `engine.zh-CN.json`; a phrase that is not there stays English.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ def catalogue(language: str) -> dict[str, str]:
 
 def translations() -> gr.I18n:
     """The whole catalogue for `launch(i18n=...)`; the browser's language chooses."""
-    return gr.I18n(**{language: catalogue(language) for language in LANGUAGES})
+    phrases = json.loads((_FOLDER / "engine.zh-CN.json").read_text(encoding="utf-8"))
+    return gr.I18n(en=catalogue("en"), **{"zh-CN": {**phrases, **catalogue("zh-CN")}})
 
 
 def word(key: str) -> Any:
@@ -60,7 +64,7 @@ def message(key: str, tone: str = "note", **arguments: Any) -> dict:
 
 
 def from_sentence(sentence: str) -> dict:
-    """The error message for an English sentence: by key where the catalogue has its template."""
+    """The message for an English sentence: by key where the catalogue has its template."""
     for key, pattern in _patterns():
         found = pattern.fullmatch(sentence)
         if not found:
@@ -80,8 +84,8 @@ def _argument(name: str, text: str) -> Any:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern], ...]:
-    """The errors' English templates as patterns, the most literal ones first."""
-    errors = [(k, v) for k, v in catalogue("en").items() if k.startswith("err_")]
+    """The sentences' English templates as patterns, the most literal ones first."""
+    errors = [(k, v) for k, v in catalogue("en").items() if k.startswith(("err_", "said_"))]
     errors.sort(key=lambda pair: -len(_HOLE.sub("", pair[1])))
     return tuple((key, _pattern(template)) for key, template in errors)
 

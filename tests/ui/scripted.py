@@ -184,7 +184,7 @@ class ScriptedEngine:
 
     def _find(self, run: str) -> _Run:
         if run not in self.runs:
-            raise NotFound("This run is not here any more; generate it again.")
+            raise NotFound("This run is no longer kept; run its recipe again.")
         return self.runs[run]
 
     def _pixels(self, held: _Run, step: int, what: str, picture: int):
@@ -251,7 +251,8 @@ class ScriptedEngine:
         count = 1 if held.only_first else r.count
         pixels = [drawings.drawing(r.prompt, r.seed + k) for k in range(count)]
         known = self.known(r.model, r.prompt)
-        notes = () if known.known else (f"Nearest known: {known.nearest[0][0]}.",)
+        sentence = f"Nothing like “{r.prompt}” is among these pictures; the nearest are "
+        notes = () if known.known else (sentence + f"{KNOWN[0]} and {KNOWN[1]}.",)
         self._say(
             held,
             c.Finished(

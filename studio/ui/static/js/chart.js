@@ -17,8 +17,10 @@ export function drawChart(svg, run, position, title, axis) {
   svg.setAttribute("aria-label", title);
   const total = run.total || 20;
   const known = run.levels.map((level, index) => [index, bounded(level)]).filter(([, y]) => y !== undefined);
-  const reach = Math.max(6, ...known.map(([, y]) => Math.abs(y)));
-  const high = (y) => 12 + ((reach - y) / (2 * reach)) * (HEIGHT - 42);
+  // The ends of the way may lie at infinity: they stand at the edge, the steps between set the scale.
+  const inner = known.filter(([index]) => index > 0 && index < total - 1);
+  const reach = Math.min(LIMIT, Math.max(6, ...inner.map(([, y]) => Math.abs(y))));
+  const high = (y) => 12 + ((reach - Math.max(-reach, Math.min(reach, y))) / (2 * reach)) * (HEIGHT - 42);
   const parts = [];
   const slowest = Math.max(1, ...run.ms.filter(Number.isFinite));
   const step = (width - 2 * PAD) / Math.max(total, 1);

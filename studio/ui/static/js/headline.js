@@ -1,6 +1,6 @@
 // What the run is doing, in words.
 
-import { figure, say } from "./words.js";
+import { figure, say, sayText } from "./words.js";
 
 /** Title, subtitle and the progress line of the stage. */
 export function headline(stage) {
@@ -36,5 +36,5 @@ const LINES = {
 
 function share(message) {
   const part = message.share === null ? "" : ` ${figure(100 * message.share)} %`;
-  return `${message.doing}${part}`;
+  return `${sayText(message.doing)}${part}`;
 }

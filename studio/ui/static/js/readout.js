@@ -39,9 +39,10 @@ export function remarks(box, run) {
   const card = run.done?.card;
   if (card) {
     const psnr = card.psnr === null ? say("card_psnr_none") : `${figure(card.psnr, 1)} dB`;
-    lines.push(say(`card_${card.kind}`, { ms: figure(card.ms, 1), step: figure(card.step_ms, 0), psnr }));
+    const step = figure(card.step_ms, card.step_ms < 10 ? 1 : 0);
+    lines.push(say(`card_${card.kind}`, { ms: figure(card.ms, 1), step, psnr }));
   }
-  for (const note of run.done?.notes ?? []) lines.push(typeof note === "string" ? note : sayMessage(note));
+  for (const note of run.done?.notes ?? []) lines.push(sayMessage(note));
   const wanted = lines.join("\n");
   if (box.dataset.text === wanted) return;
   box.dataset.text = wanted;

@@ -1,6 +1,6 @@
 // The small parts of the page: the message line, the notes, the examples, the page's head.
 
-import { count, fillWords, say, sayMessage } from "./words.js";
+import { count, fillWords, say, sayMessage, sayText } from "./words.js";
 
 /** Show a message of the server, or one of the page's own, in the fixed area. */
 export function report(message) {
@@ -49,21 +49,42 @@ function useExample(text) {
 /** A line about the model or the sampler. */
 export function mountNote({ element, props, watch }) {
   const line = element.querySelector(".note");
-  const fill = () => (line.textContent = NOTES[props.value.kind]?.(props.value) ?? "");
+  const fill = () => {
+    line.textContent = NOTES[props.value.kind]?.(props.value) ?? "";
+    if (props.value.of > SHORT) line.append(" ", more(props.value.of));
+  };
   fill();
   watch("value", fill);
 }
 
+const SHORT = 7; // a longer list of samplers is folded to its first few, in form.css
+
+/** Unfolds the long list of samplers, and folds it again. */
+function more(all) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "more";
+  const list = () => document.querySelector("#sampler");
+  const label = () => say(list()?.classList.contains("unfolded") ? "fewer" : "all_of", { n: all });
+  button.textContent = label();
+  button.addEventListener("click", () => {
+    list().classList.toggle("unfolded");
+    button.textContent = label();
+  });
+  return button;
+}
+
 const NOTES = {
   model: (v) =>
-    say("about_model", {
-      ...v,
+    say(v.parameters ? "about_model" : "about_exact", {
+      family: v.family,
+      knows: sayText(v.knows),
       licence: v.licence.replaceAll("-", "\u2011"),
-      parameters: v.parameters ? say("parameters_some", { count: count(v.parameters) }) : say("parameters_none"),
+      parameters: say("parameters_some", { count: count(v.parameters) }),
     }),
   method: (v) =>
     say("method_note", {
-      hint: v.hint,
+      hint: sayText(v.hint).replace(/[.。]$/, ""),
       evaluations: v.evaluations === 1 ? say("evaluations_one") : say("evaluations_more", { n: v.evaluations }),
       kind: say(v.stochastic ? "stochastic" : "deterministic"),
     }),
@@ -98,7 +119,7 @@ export function mountHead({ element, props, watch }) {
   const fill = () => {
     const status = props.value.status ?? "";
     const box = element.querySelector('[data-part="status"]');
-    box.textContent = ["ready", "starting"].includes(status) ? say(`engine_${status}`) : status;
+    box.textContent = sayText(status);
     element.querySelector(".status").dataset.state = status || "unknown";
   };
   fill();

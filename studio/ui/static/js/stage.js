@@ -15,6 +15,9 @@ const SIGN = {
   picture: '<span class="m">x<sub>0</sub></span>',
 };
 
+const CONTROLS = 348; // CSS pixels: the controls' least width and the gap beside them
+const NARROW = 900; // up to this window width there is one column
+
 export class Stage {
   constructor({ element, props, server, watch }) {
     this.root = element.querySelector(".stage");
@@ -39,7 +42,7 @@ export class Stage {
     this.measure();
     this.take(props.value);
     watch("value", () => this.take(props.value));
-    new ResizeObserver(() => this.resize()).observe(this.root.parentElement);
+    new ResizeObserver(() => this.resize()).observe(this.root.closest(".bench"));
     window.addEventListener("resize", () => this.resize());
   }
 
@@ -261,8 +264,10 @@ export class Stage {
 
   /** The plates' side: as wide as two fit, and no taller than leaves the track in the window. */
   measure() {
+    const bench = this.root.closest(".bench");
     const gap = window.innerWidth > 560 ? 16 : 8;
-    const wide = Math.floor((this.root.parentElement.clientWidth - gap) / 2) - 2;
+    const room = bench.clientWidth - (window.innerWidth > NARROW ? CONTROLS : 0);
+    const wide = Math.floor((room - gap) / 2) - 2;
     const tall = Math.max(384, window.innerHeight - 378);
     this.side = Math.max(96, Math.min(wide, tall, 768));
     const shown = this.panes.right.image ?? { width: 128, height: 128 };
@@ -270,7 +275,8 @@ export class Stage {
     const exact = (this.side * ratio) / shown.width;
     const whole = Math.floor(exact);
     if (whole >= 1 && whole / exact > 0.94) this.side = (whole * shown.width) / ratio;
-    this.root.style.setProperty("--plate-side", `${this.side}px`);
+    bench.style.setProperty("--plate-side", `${this.side}px`);
+    bench.style.setProperty("--stage-width", `${2 * this.side + 4 + gap}px`);
   }
 
   resize() {

@@ -15,6 +15,11 @@ export function say(key, filling = {}) {
   });
 }
 
+/** A sentence of the engine's own (a hint, a state): translated where the catalogue has it. */
+export function sayText(text) {
+  return own[text] ?? text;
+}
+
 /** A message of the server: by its key, or its plain text where the catalogue has none. */
 export function sayMessage(message) {
   return message.key ? say(message.key, message.arguments) : (message.text ?? "");
