@@ -1,0 +1,112 @@
+import json
+import os
+
+import pytest
+
+from studio.checkpoints.catalog import scan
+from studio.errors import BadCheckpoint, NotFound
+
+
+def change(file, **fields):
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def refused(models, id="random"):
+    catalog = scan(models)
+    assert id not in catalog.entries
+    with pytest.raises(BadCheckpoint) as error:
+        catalog[id]
+    return str(error.value)
+
+
+def test_both_families_are_found_trained_ones_first(models):
+    catalog = scan(models)
+    assert [(e.id, e.family) for e in catalog.entries.values()] == [
+        ("random", "sd"),
+        ("shapes", "exact"),
+    ]
+    assert catalog.default == "random"
+
+
+def test_a_checkpoint_may_ask_to_be_the_default(models):
+    change(models / "shapes" / "studio.json", default=True)
+    assert scan(models).default == "shapes"
+
+
+def test_an_entry_is_read_off_configuration_headers_and_card(models):
+    entry = scan(models)["random"]
+    assert (entry.size, entry.latent, entry.prediction) == (64, (4, 8, 8), "v_prediction")
+    assert entry.licence == "mit" and entry.card == "# Random\n\nNothing was learned."
+    assert entry.parameters > 100_000 and entry.bytes > 4 * 100_000 and entry.trained
+
+
+def test_what_studio_json_says_is_taken_over(models):
+    entry = scan(models)["shapes"]
+    assert entry.title == "Twelve shapes" and not entry.trained
+    assert entry.defaults == {"steps": 8, "guidance": {"scale": 1.0}}
+
+
+@pytest.mark.parametrize("id", ["..", "../random", "/etc", "random/unet", "", "nobody"])
+def test_an_id_is_looked_up_and_never_a_path(models, id):
+    with pytest.raises(NotFound):
+        scan(models)[id]
+
+
+def test_no_folder_is_no_checkpoint(tmp_path):
+    catalog = scan(tmp_path / "none")
+    assert catalog.entries == {}
+    with pytest.raises(NotFound, match="put one there"):
+        _ = catalog.default
+
+
+def test_a_link_out_of_the_models_folder_is_refused(models, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (models / "shapes").rename(elsewhere)
+    os.symlink(elsewhere, models / "shapes")
+    assert "leads out" in refused(models, "shapes")
+
+
+def test_a_link_out_of_a_checkpoint_is_refused(models):
+    weights = models / "random" / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    os.symlink("/etc/passwd", weights)
+    assert "leads out" in refused(models)
+
+
+def test_a_class_that_is_not_known_is_refused(models):
+    change(models / "random" / "model_index.json", unet=["os", "system"])
+    assert "'system'" in refused(models)
+
+
+def test_pickled_weights_are_refused(models):
+    folder = models / "random" / "unet"
+    (folder / "diffusion_pytorch_model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "pickled" in refused(models)
+
+
+def test_a_lone_pickle_is_refused(models):
+    (models / "old").mkdir()
+    (models / "old" / "model.ckpt").write_bytes(b"\x80")
+    assert "safetensors only" in refused(models, "old")
+
+
+def test_an_unknown_folder_is_refused(models):
+    (models / "what").mkdir()
+    assert "not of a family" in refused(models, "what")
+
+
+@pytest.mark.parametrize("size", [0, -8, "8", None, 10**9])
+def test_a_size_that_makes_no_sense_is_refused(models, size):
+    change(models / "random" / "unet" / "config.json", sample_size=size)
+    assert "how large" in refused(models)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '"text"'])
+def test_a_damaged_configuration_is_refused(models, text):
+    (models / "random" / "unet" / "config.json").write_text(text)
+    assert "not a JSON object" in refused(models)
+
+
+def test_one_bad_checkpoint_does_not_hide_the_others(models):
+    (models / "random" / "unet" / "config.json").write_text("{")
+    assert list(scan(models).entries) == ["shapes"]
