@@ -22,7 +22,8 @@ from tests.ui import acts
 from tests.ui.conftest import FLAGS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTH = 800  # of the animation, pixels
+WIDTH = 760  # of the animation, pixels
+EDGE = 14  # around the stage
 VIEW = {"width": 1280, "height": 800}
 
 
@@ -81,13 +82,17 @@ def take(url: str, args: argparse.Namespace) -> None:
 
 def _frames(page) -> list[Image.Image]:
     """The stage at every step, then with the picture; one palette for all."""
+    page.add_style_tag(content="#scrubber { outline: none !important; }")
     page.focus("#scrubber")
     page.keyboard.press("Home")
     page.wait_for_selector(".stage[data-position='0']")
+    box = page.locator(".stage").bounding_box()
+    clip = {"x": box["x"] - EDGE, "y": box["y"] - EDGE}
+    clip |= {"width": box["width"] + 2 * EDGE, "height": box["height"] + 2 * EDGE}
     frames = []
     while True:
         page.wait_for_timeout(150)
-        frame = Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB")
+        frame = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
         height = round(frame.height * WIDTH / frame.width)
         frames.append(frame.resize((WIDTH, height), Image.Resampling.LANCZOS))
         before = page.get_attribute(".stage", "data-position")
@@ -95,10 +100,11 @@ def _frames(page) -> list[Image.Image]:
         page.wait_for_timeout(50)
         if page.get_attribute(".stage", "data-position") == before:
             break
-    strip = Image.new("RGB", (WIDTH, 2 * frames[0].height))
-    strip.paste(frames[0], (0, 0))
-    strip.paste(frames[-1], (0, frames[0].height))
-    palette = strip.quantize(160, dither=Image.Dither.NONE)
+    height = frames[0].height
+    strip = Image.new("RGB", (WIDTH, 3 * height), "white")
+    for row, frame in enumerate((frames[0], frames[len(frames) * 2 // 3], frames[-1])):
+        strip.paste(frame, (0, row * height))
+    palette = strip.quantize(192, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
