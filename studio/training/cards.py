@@ -87,7 +87,7 @@ def write_unet_card(
     steps = found.losses[-1][0] if found.losses else 0
     notes = folder / "NOTES.md"
     judged = notes.read_text().strip() if notes.is_file() else UNJUDGED
-    unet, text = recipe.unet, recipe.text
+    unet, text, steps_drawn = recipe.unet, recipe.text, recipe.sample_steps
     records = [data.records[row] for row in rows]
     concepts = len({record.concept for record in records})
     (folder / "README.md").write_text(f"""{FRONT}
@@ -112,7 +112,7 @@ pipe("red apple", num_inference_steps=20, guidance_scale=5.0).images[0]
 | measured | |
 |---|---|
 | autoencoder, {found.held} held-out pictures | PSNR {found.psnr:.2f} dB, SSIM {found.ssim:.3f} |
-| one picture, diffusers, 20 guided DDIM steps | {found.seconds:.2f} s, {found.threads} CPU threads |
+| one picture, {steps_drawn} guided DDIM steps | {found.seconds:.2f} s on {found.threads} cores |
 | denoiser's training | {steps} steps of {unet.batch} pictures |
 
 ![loss](images/loss.png)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
+from PIL import Image, ImageDraw, ImageFont
 from skimage.metrics import structural_similarity
 
 from studio.training import autoencoder, samples
@@ -50,7 +51,7 @@ def losses(folder: Path) -> tuple[tuple[int, float], ...]:
     return tuple((line["step"], line["loss"]) for line in lines)
 
 
-def figures(folder: Path, data: IconData, runs: Path, steps: int = 20) -> Figures:
+def figures(folder: Path, data: IconData, runs: Path, steps: int) -> Figures:
     """Open the folder in plain diffusers, measure, and leave a sample sheet in `images/`."""
     pipe = StableDiffusionPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
@@ -71,23 +72,24 @@ def figures(folder: Path, data: IconData, runs: Path, steps: int = 20) -> Figure
 
 
 def draw_losses(pairs: tuple[tuple[int, float], ...], path: Path) -> None:
-    """A loss curve, its running mean over it."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    """A loss curve (grey) and its running mean (blue), with the range of both axes in words."""
+    width, height, edge = 640, 280, 24
     path.parent.mkdir(parents=True, exist_ok=True)
-    steps, values = [p[0] for p in pairs], [p[1] for p in pairs]
-    smooth, mean = [], values[0] if values else 0.0
+    steps, values = zip(*pairs, strict=True)
+    top, last, smooth, mean = max(values), max(steps), [], values[0]
     for value in values:
         mean = 0.95 * mean + 0.05 * value
         smooth.append(mean)
-    figure, axes = pyplot.subplots(figsize=(6, 3), dpi=100)
-    axes.plot(steps, values, color="0.8", linewidth=0.8)
-    axes.plot(steps, smooth, color="tab:blue", linewidth=1.5)
-    axes.set_xlabel("step")
-    axes.set_ylabel("v-prediction loss")
-    figure.tight_layout()
-    figure.savefig(path)
-    pyplot.close(figure)
+
+    def place(step: int, value: float) -> tuple[float, float]:
+        x = edge + (width - 2 * edge) * step / last
+        return x, height - edge - (height - 2 * edge) * value / top
+
+    picture = Image.new("RGB", (width, height), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(11)
+    draw.line([(edge, edge), (edge, height - edge), (width - edge, height - edge)], fill="black")
+    draw.line([place(*point) for point in pairs], fill="#cccccc")
+    draw.line([place(*point) for point in zip(steps, smooth, strict=True)], fill="#1f77b4", width=2)
+    draw.text((edge + 4, 6), f"v-prediction loss, 0 to {top:.2f}", fill="black", font=font)
+    draw.text((width - 150, height - 18), f"steps, 0 to {last}", fill="black", font=font)
+    picture.save(path)

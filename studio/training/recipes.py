@@ -6,24 +6,28 @@ Each is plain data. `small` is what the shipped folders were made with.
 
 from dataclasses import dataclass, field
 
-from studio.training import autoencoder, preview, text, unet
+from studio.training.autoencoder import Config as Autoencoder
+from studio.training.preview import Config as Preview
+from studio.training.text import Config as Text
+from studio.training.unet import Config as Unet
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One size of everything."""
 
-    text: text.Config = field(default_factory=text.Config)
-    vae: autoencoder.Config = field(default_factory=autoencoder.Config)
-    preview: preview.Config = field(default_factory=preview.Config)
-    unet: unet.Config = field(default_factory=unet.Config)
+    text: Text = field(default_factory=Text)
+    vae: Autoencoder = field(default_factory=Autoencoder)
+    preview: Preview = field(default_factory=Preview)
+    unet: Unet = field(default_factory=Unet)
     concepts: int | None = 90  # beside the core; None: every concept and every style
     whitening: int = 500  # pictures whose latents are whitened
+    sample_steps: int = 20  # of the pictures in the card
 
 
 RECIPES = {
     "smoke": Recipe(
-        text=text.Config(
+        text=Text(
             width=24,
             layers=1,
             heads=2,
@@ -34,20 +38,21 @@ RECIPES = {
             batch=8,
             steps=3,
         ),
-        vae=autoencoder.Config(channels=(8, 8, 8, 16), batch=4, steps=5, crop=32),
-        preview=preview.Config(width=8, batch=2, steps=3),
-        unet=unet.Config(widths=(8, 16, 16), head=8, batch=4, steps=4, captions=3),
+        vae=Autoencoder(channels=(8, 8, 8, 16), batch=4, steps=5, crop=32),
+        preview=Preview(width=8, batch=2, steps=3),
+        unet=Unet(widths=(8, 16, 16), head=8, batch=4, steps=4, captions=3),
         concepts=None,
         whitening=8,
+        sample_steps=2,
     ),
     "small": Recipe(
-        text=text.Config(steps=1000),
-        vae=autoencoder.Config(steps=1700),
-        preview=preview.Config(),
-        unet=unet.Config(batch=48, steps=5000, workers=2),
+        text=Text(steps=1000),
+        vae=Autoencoder(steps=1700),
+        preview=Preview(),
+        unet=Unet(batch=48, steps=5000, workers=2),
     ),
     "full": Recipe(
-        text=text.Config(
+        text=Text(
             width=256,
             layers=4,
             heads=8,
@@ -57,9 +62,9 @@ RECIPES = {
             batch=512,
             steps=20_000,
         ),
-        vae=autoencoder.Config(channels=(32, 64, 128, 192), batch=64, steps=60_000),
-        preview=preview.Config(width=24, batch=32, steps=10_000),
-        unet=unet.Config(
+        vae=Autoencoder(channels=(32, 64, 128, 192), batch=64, steps=60_000),
+        preview=Preview(width=24, batch=32, steps=10_000),
+        unet=Unet(
             widths=(96, 256, 384),
             attention=(False, True, True),
             batch=256,

@@ -143,7 +143,7 @@ def export(args: argparse.Namespace) -> int:
     rows, _ = _rows(data, recipe)
     names = sorted({data.concepts[data.records[i].concept].name for i in rows})
     exports.export(folder, model, encoder, tokens, denoiser, tiny, names)
-    figures = measure.figures(folder, data, args.runs)
+    figures = measure.figures(folder, data, args.runs, recipe.sample_steps)
     cards.write_unet_card(folder, data, recipe, rows, figures)
     exports.check(folder)
     print(f"wrote {folder}")

@@ -1,0 +1,137 @@
+"""Every recipe's smoke configuration, one after the other, to a folder that plain diffusers opens."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderTiny, StableDiffusionPipeline
+from safetensors.torch import load_file
+
+from studio.errors import BadData
+from studio.training import cli
+
+
+def train(*words: object) -> int:
+    parser = argparse.ArgumentParser()
+    cli.configure(parser)
+    return cli.run(parser.parse_args([str(word) for word in words]))
+
+
+@pytest.fixture(scope="module")
+def made(packed, teacher, tmp_path_factory) -> Path:
+    """All recipes run once: runs/ and models/ below this folder."""
+    folder = tmp_path_factory.mktemp("made")
+    where = [
+        "--config",
+        "smoke",
+        "--data",
+        packed,
+        "--runs",
+        folder / "runs",
+        "--out",
+        folder / "models",
+    ]
+    threads = torch.get_num_threads()
+    train("text", *where, "--teacher", teacher)
+    for recipe in ("vae", "preview", "unet", "exact", "export"):
+        assert train(recipe, *where) == 0
+    torch.set_num_threads(threads)
+    return folder
+
+
+def test_the_exported_folder_opens_in_plain_diffusers_and_draws(made):
+    pipe = StableDiffusionPipeline.from_pretrained(made / "models" / "icons-unet")
+    pipe.set_progress_bar_config(disable=True)
+    draw = {"num_inference_steps": 2, "output_type": "np"}
+    first, again = (
+        pipe("red apple", generator=torch.Generator().manual_seed(3), **draw).images[0]
+        for _ in range(2)
+    )
+    assert first.shape == (128, 128, 3) and np.isfinite(first).all()
+    np.testing.assert_array_equal(first, again)
+
+
+def test_the_export_is_float16_below_ten_megabytes_and_names_no_folder_of_the_machine(made):
+    folder = made / "models" / "icons-unet"
+    for path in folder.rglob("*.safetensors"):
+        assert {t.dtype for t in load_file(path).values() if t.is_floating_point()} == {
+            torch.float16
+        }
+        assert path.stat().st_size < 10_000_000
+    for path in folder.rglob("*.json"):
+        assert str(made) not in path.read_text()
+
+
+def test_the_text_encoder_says_float32_and_that_it_wants_the_mask(made):
+    said = json.loads((made / "models/icons-unet/text_encoder/config.json").read_text())
+    assert said["dtype"] == "float32" and said["use_attention_mask"] is True
+
+
+def test_the_preview_decoder_makes_pictures_of_the_same_size(made):
+    tiny = AutoencoderTiny.from_pretrained(
+        made / "models/icons-unet/preview", torch_dtype=torch.float32
+    )
+    assert tiny.decode(torch.zeros(1, 8, 16, 16)).sample.shape == (1, 3, 128, 128)
+
+
+def test_the_card_names_sources_licences_and_figures(made):
+    card = (made / "models/icons-unet/README.md").read_text()
+    for said in ("A Painter", "https://example.org/mit", "PSNR", "all-MiniLM-L6-v2", "emojibase"):
+        assert said in card
+    assert (made / "models/icons-unet/images/samples.png").is_file()
+    assert (made / "models/icons-unet/images/loss.png").is_file()
+
+
+def test_concepts_json_lists_what_the_denoiser_saw(made):
+    names = json.loads((made / "models/icons-unet/concepts.json").read_text())
+    assert "red apple" in names and names == sorted(names)
+
+
+def test_exact_icons_holds_the_pictures_losslessly(made, icons):
+    from PIL import Image
+
+    folder = made / "models" / "exact-icons"
+    said = json.loads((folder / "exact.json").read_text())
+    sheet = np.asarray(Image.open(folder / said["sheets"][0]))
+    styles = {icons.style(record): record.set for record in icons.records}
+    for i, picture in enumerate(said["pictures"]):
+        y, x = divmod(i, said["columns"])
+        tile = sheet[y * 128 : y * 128 + 128, x * 128 : x * 128 + 128]
+        key = (styles[picture["style"]], picture["concept"])
+        row = next(n for n, r in enumerate(icons.records) if (r.set, r.concept) == key)
+        np.testing.assert_array_equal(tile, icons.pixels[row])
+
+
+def test_exact_icons_embeddings_fit_its_captions(made):
+    folder = made / "models" / "exact-icons"
+    vectors = load_file(folder / "captions.safetensors")["embeddings"]
+    assert vectors.dtype == torch.float16
+    assert len(vectors) == len(json.loads((folder / "exact.json").read_text())["pictures"])
+    torch.testing.assert_close(
+        vectors.float().norm(dim=1), torch.ones(len(vectors)), atol=2e-3, rtol=0
+    )
+
+
+def test_a_recipe_that_is_asked_too_early_says_which_comes_first(packed, tmp_path):
+    with pytest.raises(BadData, match="run `python -m studio train vae` first"):
+        train("unet", "--config", "smoke", "--data", packed, "--runs", tmp_path)
+
+
+def test_data_from_a_folder_without_archives_says_so(tmp_path):
+    with pytest.raises(BadData, match="is not in"):
+        train("data", "--data", tmp_path / "icons.zip", "--from", tmp_path)
+
+
+def test_data_from_what_is_no_folder_says_so(tmp_path):
+    with pytest.raises(BadData, match="is not a folder"):
+        train("data", "--data", tmp_path / "icons.zip", "--from", tmp_path / "nowhere")
+
+
+def test_data_says_that_it_is_up_to_date(packed, world, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("studio.training.dataset.is_packed", lambda *_, **__: True)
+    assert train("data", "--data", packed, "--sheet", tmp_path / "sheet.png") == 0
+    assert "up to date" in capsys.readouterr().out
+    assert (tmp_path / "sheet.png").is_file()
