@@ -47,7 +47,7 @@ export function drawChart(svg, run, position, title, axis) {
   svg.replaceChildren(...parts);
 }
 
-/** A plain line of values against step, for ‖Δ‖. */
+/** A plain line of values against step, for ∥Δ∥. */
 export function drawLine(svg, values, total, position) {
   const width = Math.max(svg.clientWidth, 60);
   const height = Math.max(svg.clientHeight, 40);
@@ -57,6 +57,7 @@ export function drawLine(svg, values, total, position) {
   const points = values.map((v, i) => (Number.isFinite(v) ? spot(v, i) : null)).filter(Boolean);
   const parts = [make("line", { class: "zero", x1: 0, x2: width, y1: height - 6, y2: height - 6 })];
   parts.push(make("polyline", { class: "line", points: points.map((p) => p.map((n) => n.toFixed(1)).join(",")).join(" ") }));
+  for (const [x, y] of points) parts.push(make("circle", { class: "dot", cx: x, cy: y, r: 1.8 }));
   const now = values[Math.min(position, values.length - 1)];
   if (Number.isFinite(now)) {
     const [x, y] = spot(now, Math.min(position, values.length - 1));

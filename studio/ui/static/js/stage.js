@@ -290,6 +290,6 @@ function stated(pane) {
   const s = pane.statement();
   if (!s) return "";
   if (s.factor <= 1) return say("natural", { side: s.side });
-  const factor = s.factor % 1 ? s.factor.toFixed(1) : s.factor;
+  const factor = Number(s.factor.toFixed(2));
   return say("enlarged", { side: s.side, factor, filter: say(`filter_${s.filter}`) });
 }

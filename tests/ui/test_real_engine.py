@@ -1,0 +1,111 @@
+"""The page on the real engine and the exact denoiser: the whole way, once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from studio.recipe import Request
+from studio.settings import Settings
+from studio.store.files import read_recipe
+from tests.ui import acts
+from tests.ui.conftest import free_port
+
+pytestmark = [pytest.mark.ui, pytest.mark.integration]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    from studio.engine.engine import LocalEngine
+    from studio.ui import shell
+
+    settings = Settings.from_env({}, port=free_port(), threads=2)
+    engine = LocalEngine(settings)
+    demo = shell.build(engine, settings)
+    shell.serve(demo, settings, prevent_thread_lock=True, quiet=True)
+    engine.start()
+    yield f"http://127.0.0.1:{settings.port}/", engine
+    demo.close()
+    engine.close()
+
+
+def exact(page) -> None:
+    """Choose the exact denoiser, whatever the default is."""
+    page.check("#model input[value=exact-icons]", force=True)
+    page.wait_for_function("document.querySelector('#model_note p').textContent.length > 0")
+
+
+def test_the_first_click_gives_a_picture_and_its_recipe_makes_it_again(tab, real):
+    url, engine = real
+    page = tab(url)
+    page.set_default_timeout(60_000)
+    exact(page)
+    page.fill("#prompt textarea", "red apple")
+    page.evaluate(acts.SEEN)
+    page.click("#generate")
+    acts.done(page)
+    page.wait_for_function("window.seen.size >= 5")
+    with page.expect_download() as expected:
+        page.click("#save_png")
+    path = expected.value.path()
+    shown = np.asarray(Image.open(path).convert("RGB"))
+    assert shown.std() > 20
+    run = engine.submit(Request.from_json(read_recipe(path)))
+    made = list(engine.events(run))[-1]
+    again = np.asarray(Image.open(io.BytesIO(made.pictures[0])).convert("RGB"))
+    assert hashlib.sha256(again.tobytes()).digest() == hashlib.sha256(shown.tobytes()).digest()
+    engine.forget(run)
+
+
+def test_every_recorded_step_can_be_scrubbed(tab, real):
+    page = tab(real[0])
+    page.set_default_timeout(60_000)
+    exact(page)
+    acts.generate(page, "pizza", steps=10)
+    acts.done(page)
+    page.focus("#scrubber")
+    page.keyboard.press("Home")
+    shown = set()
+    for step in range(10):
+        page.wait_for_selector(f".stage[data-position='{step}']")
+        page.wait_for_timeout(50)
+        shown.add(page.evaluate("document.querySelector('#pane_left').toDataURL()"))
+        page.keyboard.press("ArrowRight")
+    assert len(shown) == 10
+
+
+def test_stop_now_ends_a_long_run(tab, real):
+    page = tab(real[0])
+    page.set_default_timeout(60_000)
+    exact(page)
+    acts.generate(page, "rocket", steps=1000)
+    page.wait_for_selector(".stage[data-state=step]")
+    page.click("#stop")
+    acts.until(page, "cancelled")
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_a_film_of_the_run_can_be_saved(tab, real, kind):
+    page = tab(real[0])
+    page.set_default_timeout(60_000)
+    exact(page)
+    acts.generate(page, "blue heart", steps=6)
+    acts.done(page)
+    with page.expect_download() as expected:
+        page.click(f"#save_{kind}")
+    data = expected.value.path().read_bytes()
+    assert data[:4] == b"GIF8" if kind == "gif" else data[4:8] == b"ftyp"
+
+
+def test_a_prompt_it_never_saw_is_said_with_what_is_nearest(tab, real):
+    page = tab(real[0])
+    page.set_default_timeout(60_000)
+    exact(page)
+    acts.generate(page, "quantum chromodynamics", steps=4)
+    acts.done(page)
+    page.wait_for_selector("#remarks p")
+    assert "Nothing like" in page.inner_text("#remarks")
