@@ -1,4 +1,4 @@
-"""Every recipe's smoke configuration, one after the other, to a folder that plain diffusers opens."""
+"""Every recipe's smoke configuration in turn, to a folder that plain diffusers opens."""
 
 import argparse
 import json

@@ -28,7 +28,7 @@ def test_the_wide_and_the_plain_iteration_agree():
 
 def test_the_update_keeps_the_singular_vectors():
     matrix = torch.randn(6, 9, generator=torch.Generator().manual_seed(2)).double()
-    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     inner = u.mT @ muon.orthogonal(matrix) @ v.mT  # diagonal, if the vectors are kept
     torch.testing.assert_close(inner, torch.diag(inner.diagonal()), atol=1e-6, rtol=0)
 

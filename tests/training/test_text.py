@@ -54,7 +54,7 @@ def test_a_perfect_imitation_costs_nothing():
 
 
 def test_the_corpus_is_the_same_for_the_same_seed_and_holds_every_name(icons):
-    vocabulary = {word: i for i, word in enumerate("the of rocket ship window".split())}
+    vocabulary = {word: i for i, word in enumerate(["the", "of", "rocket", "ship", "window"])}
     first = corpus.corpus(icons, vocabulary, 4, 60, 1)
     assert first == corpus.corpus(icons, vocabulary, 4, 60, 1) == sorted(set(first))
     assert {concept.name for concept in icons.concepts.values()} <= set(first)
