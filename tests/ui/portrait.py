@@ -62,6 +62,7 @@ def take(url: str, args: argparse.Namespace) -> None:
         page.wait_for_selector("#chips .chip")
         if args.model:
             page.check(f"#model input[value='{args.model}']")
+            page.wait_for_timeout(3000)  # its suggestions come into the form
         acts.generate(page, args.prompt, seed=args.seed)
         acts.done(page)
         page.wait_for_timeout(1000)
