@@ -54,7 +54,8 @@ def predictor_corrector(
 ) -> Run:
     """Predictor-corrector (Song et al. 2021, alg. 2, 4): a Langevin step, then reverse diffusion.
 
-    The corrector's step is δ = 2·(snr·‖z‖/‖score‖)², with each picture's own norms. The
+    The corrector's step is δ = 2·(snr·‖z‖/‖score‖)², with each picture's own norms, whose
+    quotient is kept under 2 (it is about 1 in a picture, anything in two dimensions). The
     predictor adds (sigma_k² - sigma_k'²)·score and as much variance; where the run ends clean it
     is its mean, and where sigma_k is infinite a draw from the posterior. Two evaluations a step.
     """
@@ -66,7 +67,7 @@ def predictor_corrector(
         dims = tuple(range(1, a.x.dim()))
         eps_norm = a.eps.square().sum(dims, keepdim=True).sqrt()
         z_norm = z.square().sum(dims, keepdim=True).sqrt()
-        share = 2.0 * (snr * z_norm / eps_norm) ** 2  # δ/sigma_k²
+        share = 2.0 * snr**2 * (z_norm / eps_norm).clamp(max=2.0) ** 2  # δ/sigma_k²
         x = a.x - (share * here.sigma) * a.eps + ((2.0 * share) ** 0.5 * here.sigma) * z
         b = yield Ask(x, here, step, stage=1)
         q = ratio(here, there)
