@@ -10,7 +10,7 @@ from types import ModuleType
 
 MODULES = (
     "path", "schedules", "spacing", "prediction", "forward", "objectives", "densities",
-    "guidance", "noise", "mixture", "twins", "drive", "samplers.ask", "samplers.registry",
+    "guidance", "noise", "brownian", "mixture", "twins", "drive", "samplers.ask", "samplers.registry",
     "samplers.ddim", "samplers.ddpm", "samplers.heun", "samplers.dpmpp", "samplers.adams",
     "samplers.deis", "samplers.unipc", "samplers.edm", "samplers.lcm", "samplers.langevin",
     "samplers.invert",
