@@ -10,10 +10,10 @@ from types import ModuleType
 
 MODULES = (
     "path", "schedules", "spacing", "prediction", "forward", "objectives", "densities",
-    "guidance", "noise", "brownian", "mixture", "twins", "drive", "samplers.ask", "samplers.registry",
-    "samplers.ddim", "samplers.ddpm", "samplers.heun", "samplers.dpmpp", "samplers.adams",
-    "samplers.deis", "samplers.unipc", "samplers.edm", "samplers.lcm", "samplers.langevin",
-    "samplers.invert",
+    "guidance", "noise", "brownian", "mixture", "twins", "drive", "samplers.ask",
+    "samplers.registry", "samplers.ddim", "samplers.ddpm", "samplers.heun", "samplers.dpmpp",
+    "samplers.adams", "samplers.deis", "samplers.unipc", "samplers.edm", "samplers.lcm",
+    "samplers.langevin", "samplers.invert",
 )  # fmt: skip
 HEAD = """# studio.diffusion
 

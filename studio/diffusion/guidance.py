@@ -8,7 +8,7 @@ first, and eps is derived again from what comes out. `guided` does either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -171,7 +171,7 @@ def build(
     return GUIDANCES[kind](float(scale), float(rescale), tuple(interval))
 
 
-GUIDANCES = {
+GUIDANCES: dict[str, Callable[..., Guidance]] = {
     "none": lambda scale, rescale, interval: Unguided(),
     "cfg": lambda scale, rescale, interval: ClassifierFree(scale, rescale, interval),
     "auto": lambda scale, rescale, interval: ClassifierFree(scale, rescale, interval, "weak"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -148,7 +148,7 @@ class Path:
 
 
 def vp(
-    alphas_bar: Sequence[float], *, steps_offset: int = 0, final: str = "zero", start: str = "unit"
+    alphas_bar: Iterable[float], *, steps_offset: int = 0, final: str = "zero", start: str = "unit"
 ) -> Path:
     """The variance-preserving path of a table ᾱ_0 … ᾱ_T in (0, 1) that never rises.
 

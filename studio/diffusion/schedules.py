@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,7 @@ def from_config(config: Mapping[str, Any]) -> Table:
     return zero_terminal_snr(bar) if config.get("rescale_betas_zero_snr") else bar
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Callable[..., Table]] = {
     "linear": linear,
     "scaled_linear": scaled_linear,
     "cosine": cosine,

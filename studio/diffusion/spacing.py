@@ -8,7 +8,7 @@ unrounded, and shifts them. The others choose noise levels, at real-valued times
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -124,14 +124,14 @@ def _entries(path: Path, steps: int) -> int:
     return N
 
 
-def _at(path: Path, entries: Sequence[float]) -> list[Level]:
+def _at(path: Path, entries: Iterable[float]) -> list[Level]:
     """Levels of table entries 0 … N - 1."""
     if path.kind == "flow":  # entry i is time i + 1
         return [path.level(path.T * shifted((i + 1) / path.T, path.shift)) for i in entries]
-    return [path.level(float(t)) for t in np.round(entries)]
+    return [path.level(float(np.round(t))) for t in entries]
 
 
-def _at_sigma_k(path: Path, values: Sequence[float]) -> list[Level]:
+def _at_sigma_k(path: Path, values: Iterable[float]) -> list[Level]:
     return [path.at(-2.0 * math.log(s)) for s in values]
 
 

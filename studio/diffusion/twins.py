@@ -15,7 +15,7 @@ from torch import Tensor
 from studio.diffusion.mixture import Mixture, mixture
 from studio.diffusion.path import Level
 
-Points = list[tuple[float, ...]]
+Points = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,7 @@ def letters(text: str = "xt") -> Twin:
 
 
 def _dots(strokes: Sequence[Sequence[tuple[float, float]]], gap: float = 0.08) -> Points:
-    out: Points = []
+    out: list[tuple[float, float]] = []
     for (u0, v0), (u1, v1) in strokes:
         count = max(2, round(math.hypot(u1 - u0, v1 - v0) / gap))
         shares = [i / (count - 1) for i in range(count)]
