@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -55,14 +56,27 @@ class TextEncoder:
         mask = tokens.attention_mask if self.masked else None
         return self.model(tokens.input_ids, attention_mask=mask)[0][0].float()
 
-    @torch.no_grad()
     def embedding(self, text: str) -> Tensor:
         """(D,): the mean over the prompt's own tokens, of length 1. For cosine similarity."""
+        return self._means([text])[0]
+
+    def embeddings(self, texts: Sequence[str]) -> Tensor:
+        """(N, D): as `embedding`, many at a time; they agree to rounding."""
+        return torch.cat([self._means(texts[k : k + 64]) for k in range(0, len(texts), 64)])
+
+    @torch.no_grad()
+    def _means(self, texts: Sequence[str]) -> Tensor:
         tokens = self.tokenizer(
-            text, max_length=self.length, truncation=True, return_tensors="pt"
+            list(texts),
+            padding=True,
+            max_length=self.length,
+            truncation=True,
+            return_tensors="pt",
         ).to(self.device)
-        states = self.model(tokens.input_ids, attention_mask=tokens.attention_mask)[0][0].float()
-        return F.normalize(states.mean(0), dim=0).cpu()
+        mask = tokens.attention_mask
+        states = self.model(tokens.input_ids, attention_mask=mask)[0].float()
+        means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        return F.normalize(means, dim=1).cpu()
 
     def unread(self, text: str) -> int:
         """How many of the prompt's tokens lie beyond the encoder's length."""

@@ -18,7 +18,6 @@ from studio.checkpoints.catalog import scan
 from studio.contract import Event, Film, Known, Level, Loading, Queued, Request, View, What
 from studio.engine import offers
 from studio.engine.lab import Lab
-from studio.engine.stream import Stream
 from studio.engine.ticket import Ticket
 from studio.errors import Busy, NotFound, StudioError
 from studio.imaging import film
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 KEPT_RUNS = 256  # finished runs whose pictures and steps can still be asked for
+KEPT_BYTES = 128 * 2**20  # of their events: pictures and previews
+PATIENCE = 120.0  # seconds that a frame or a question about a prompt may wait for its turn
 STARTING = "starting the engine"
 
 
@@ -85,11 +86,11 @@ class LocalEngine:
         ticket = Ticket(resolved, view or View())
         with self._wake:
             self._check_open()
+            self._forget_oldest()
             ahead = sum(not other.over for other in self._tickets.values())
             if ahead >= self._settings.queue_limit:
                 raise Busy(f"{ahead} runs are waiting already; try again in a moment.")
             self._tickets[ticket.id] = ticket
-            self._forget_oldest()
         ticket.stream.put(Queued(ticket.id, ahead))
         if self._worker is None:
             ticket.stream.put(Loading(ticket.id, resolved.model, STARTING))
@@ -97,7 +98,7 @@ class LocalEngine:
         return ticket.id
 
     def events(self, run: str, timeout: float | None = None) -> Iterator[Event]:
-        return self._stream(run).read(timeout)
+        return self._ticket(run).stream.read(timeout)
 
     def cancel(self, run: str) -> None:
         ticket = self._tickets.get(run)
@@ -162,12 +163,13 @@ class LocalEngine:
             raise NotFound("This run is no longer kept; run its recipe again.")
         return ticket
 
-    def _stream(self, run: str) -> Stream:
-        return self._ticket(run).stream
-
     def _forget_oldest(self) -> None:
+        """Keep what finished runs hold within bounds; the newest of them stays."""
         done = [ticket for ticket in self._tickets.values() if ticket.over]
-        for ticket in done[: max(0, len(done) - KEPT_RUNS)]:
+        held = sum(ticket.stream.bytes for ticket in done)
+        while len(done) > KEPT_RUNS or (len(done) > 1 and held > KEPT_BYTES):
+            ticket = done.pop(0)
+            held -= ticket.stream.bytes
             del self._tickets[ticket.id]
             self._inbox.append(lambda worker, ticket=ticket: worker.forget(ticket))
 
@@ -183,7 +185,12 @@ class LocalEngine:
             self._wake.notify_all()
 
     def _job(self, make: Callable[[Worker], Any]) -> Any:
-        return self._start_job(make).result()
+        future = self._start_job(make)
+        try:
+            return future.result(PATIENCE)
+        except TimeoutError:
+            future.cancel()
+            raise Busy("The engine did not come to it in time; try again in a moment.") from None
 
     def _start_job(self, make: Callable[[Worker], Any]) -> Future:
         future: Future = Future()
@@ -201,15 +208,18 @@ class LocalEngine:
             worker = Worker(self._settings, self._catalog)
         except Exception as error:
             log.exception("the engine did not start")
-            self._broken = f"The engine did not start: {error}."
-            self._give_up()
+            self._give_up(f"The engine did not start: {error}.")
             return
         self._worker = worker
         if warm:
             worker.warm()
         while self._take(worker):
-            worker.turn()
-        worker.stop()
+            try:
+                worker.turn()
+            except Exception:
+                log.exception("a turn failed")
+                worker.abandon("Something went wrong in the engine; try it again.")
+        worker.abandon(None)
 
     def _take(self, worker: Worker) -> bool:
         """Do what was posted, waiting while there is nothing else to do; False when closed."""
@@ -222,7 +232,10 @@ class LocalEngine:
             what(worker)
         return not self._closed
 
-    def _give_up(self) -> None:
+    def _give_up(self, reason: str) -> None:
         """Nothing will ever run: say so to whoever waits."""
-        for ticket in self._tickets.values():
-            ticket.stream.put(contract.Failed(ticket.id, self._broken))
+        with self._wake:
+            self._broken = reason
+            waiting = list(self._tickets.values())
+        for ticket in waiting:
+            ticket.stream.put(contract.Failed(ticket.id, reason))

@@ -42,19 +42,29 @@ class Jobs:
             next(job)
             self._jobs.append((job, future))
         except StopIteration as end:
-            future.set_result(end.value)
+            _settle(future, end.value)
         except StudioError as error:
-            future.set_exception(error)
+            _settle(future, error)
         except Exception as error:
             log.exception("a job failed")
-            future.set_exception(StudioError(f"This could not be made: {short(error)}."))
+            _settle(future, StudioError(f"This could not be made: {short(error)}."))
 
     def stop(self) -> None:
         """Give up all of them."""
         for job, future in self._jobs:
             job.close()
-            future.set_exception(StudioError("The engine was stopped."))
+            _settle(future, StudioError("The engine was stopped; ask again."))
         self._jobs.clear()
+
+
+def _settle(future: Future, outcome: object) -> None:
+    """Hand over a result or an error, unless whoever asked has given up meanwhile."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def short(error: BaseException) -> str:

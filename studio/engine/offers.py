@@ -86,6 +86,9 @@ def resolve(request: Request, catalog: Catalog) -> Request:
     width, height = request.width or entry.size, request.height or entry.size
     if entry.family == "exact" and (width, height) != (entry.size, entry.size):
         raise BadRequest(f"{entry.title} makes pictures of {entry.size}×{entry.size} only.")
+    down = entry.size // entry.latent[1]
+    if width % down or height % down:
+        raise BadRequest(f"{entry.title} makes pictures whose sides are multiples of {down}.")
     check_work(request, width, height)
     return request.with_(width=width, height=height)
 

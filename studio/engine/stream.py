@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from studio.contract import LAST, Event, Step
+from studio.contract import LAST, Event, Finished, Step
 
 KEPT_STEPS = 8  # so that a reader who is busy for a moment misses nothing
 
@@ -38,6 +38,12 @@ class Stream:
                 self.last = event
             self._changed.notify_all()
 
+    @property
+    def bytes(self) -> int:
+        """What the kept events' pictures take."""
+        with self._changed:
+            return sum(_bytes(event) for _, event in self._events)
+
     def read(self, timeout: float | None = None) -> Iterator[Event]:
         """What is kept, then what comes, until the run's last event.
 
@@ -61,3 +67,9 @@ class Stream:
 
     def _after(self, place: int) -> list[tuple[int, Event]]:
         return [entry for entry in self._events if entry[0] >= place]
+
+
+def _bytes(event: Event) -> int:
+    if isinstance(event, Step):
+        return sum(map(len, event.xt + event.x0 + event.cond + event.uncond))
+    return sum(map(len, event.pictures)) if isinstance(event, Finished) else 0

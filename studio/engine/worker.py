@@ -71,11 +71,12 @@ class Worker:
         self._sweep()
         self.doing = "denoising" if self.running else "ready"
 
-    def stop(self) -> None:
-        """End every run and job."""
+    def abandon(self, reason: str | None) -> None:
+        """End every run and job: as failed with this reason, or as cancelled without one."""
         for ticket in self._tickets():
-            ticket.cancelled = True
-        self._sweep()
+            steps = len(ticket.recording.levels) if ticket.recording else 0
+            failed = Failed(ticket.id, reason) if reason else None
+            self._end(ticket, failed or Cancelled(ticket.id, steps))
         self.jobs.stop()
 
     def forget(self, ticket: Ticket) -> None:
@@ -93,6 +94,7 @@ class Worker:
             x = torch.zeros(2, *checkpoint.entry.latent, device=checkpoint.device)
             checkpoint.predict(x, [checkpoint.path.T] * 2, torch.stack([condition] * 2))
             decode.picture(checkpoint, x[:1])
+            checkpoint.nearest("apple")
         except Exception as error:
             log.warning("the default checkpoint was not warmed: %s", short(error))
 

@@ -64,7 +64,8 @@ def test_a_run_tells_its_story_in_order(engine, model):
     assert [e.index for e in told if isinstance(e, Step)] == [0, 1, 2, 3, 4]
 
 
-def test_steps_carry_numbers_and_pictures_of_x_t_and_x0(engine):
+def test_steps_carry_numbers_and_pictures_of_x_t_and_x0(engine, monkeypatch):
+    monkeypatch.setattr("studio.engine.run.PACE", 0)
     steps = [e for e in events(engine, engine.submit(request(count=2))) if isinstance(e, Step)]
     assert [s.nfe for s in steps] == [1, 2, 3, 4, 5]
     assert [s.rows for s in steps] == [4, 8, 12, 16, 20]
@@ -73,6 +74,12 @@ def test_steps_carry_numbers_and_pictures_of_x_t_and_x0(engine):
     for s in steps:
         assert [rgb(p).shape for p in s.xt + s.x0] == [(64, 64, 3)] * 4
         assert s.step_ms >= s.forward_ms > 0
+
+
+def test_previews_that_cost_more_than_the_steps_are_drawn_less_often(engine, monkeypatch):
+    monkeypatch.setattr("studio.engine.run.PACE", 1e6)
+    steps = [e for e in events(engine, engine.submit(request())) if isinstance(e, Step)]
+    assert [len(s.x0) for s in steps] == [len(s.xt) for s in steps] == [1, 0, 0, 0, 1]
 
 
 def test_anatomy_adds_both_guesses_and_their_distance(engine):
@@ -336,3 +343,64 @@ def test_a_checkpoint_that_is_damaged_fails_in_words(models, tmp_path):
     end = last(engine, engine.submit(request("broken")))
     engine.close()
     assert isinstance(end, Failed) and "NaN" in end.message
+
+
+def test_a_turn_that_fails_ends_its_runs_and_not_the_engine(models, monkeypatch):
+    from studio.engine import batcher
+
+    engine = LocalEngine(Settings(models=models, threads=1)).start(warm=False)
+    finish(engine, request("shapes"))
+    with monkeypatch.context() as broken:
+        broken.setattr(batcher, "choose", lambda *a: 1 / 0)
+        end = last(engine, engine.submit(request("shapes")))
+    assert isinstance(end, Failed) and "try it again" in end.message
+    assert isinstance(last(engine, engine.submit(request("shapes"))), Finished)
+    engine.close()
+
+
+def test_old_finished_runs_are_forgotten(models, monkeypatch):
+    from studio.engine import engine as module
+
+    monkeypatch.setattr(module, "KEPT_RUNS", 2)
+    engine = LocalEngine(Settings(models=models, threads=1)).start(warm=False)
+    runs = [engine.submit(request("shapes", steps=1)) for _ in range(1)]
+    for _ in range(4):
+        last(engine, runs[-1])
+        runs.append(engine.submit(request("shapes", steps=1)))
+    with pytest.raises(NotFound):
+        engine.events(runs[0])
+    assert isinstance(last(engine, runs[-2]), Finished)
+    engine.close()
+
+
+def test_events_of_finished_runs_stay_within_their_bytes(models, monkeypatch):
+    from studio.engine import engine as module
+
+    monkeypatch.setattr(module, "KEPT_BYTES", 1)
+    engine = LocalEngine(Settings(models=models, threads=1)).start(warm=False)
+    first = engine.submit(request("shapes", steps=1))
+    last(engine, first)
+    second = engine.submit(request("shapes", steps=1))
+    last(engine, second)
+    engine.submit(request("shapes", steps=1))
+    with pytest.raises(NotFound):
+        engine.frame(first, 0, "x0")
+    assert isinstance(last(engine, second), Finished)
+    engine.close()
+
+
+def test_the_engine_warms_its_default_checkpoint_when_asked(models):
+    engine = LocalEngine(Settings(models=models, threads=1)).start(warm=True)
+    engine.known("shapes", "red disc")  # answered after the warming
+    assert {info.id for info in engine.catalog() if info.loaded} == {"random", "shapes"}
+    assert engine.status() == "ready"
+    engine.close()
+
+
+def test_sizes_that_a_state_cannot_have_are_refused(engine, monkeypatch):
+    from dataclasses import replace
+
+    entry = engine._catalog.entries["random"]
+    monkeypatch.setitem(engine._catalog.entries, "random", replace(entry, size=128))
+    with pytest.raises(BadRequest, match="multiples of 16"):
+        engine.submit(request(width=136, height=128))

@@ -135,9 +135,9 @@ class StableDiffusion:
         """From `concepts.json`, a list of names; nothing where the checkpoint has none."""
         if self._captions is None:
             file = self.entry.folder / "concepts.json"
-            names = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-            rows = [self.text.embedding(name) for name in names]
-            self._captions = Captions(tuple(names), torch.stack(rows) if rows else None)
+            said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+            names = tuple(str(name) for name in said)
+            self._captions = Captions(names, self.text.embeddings(names) if names else None)
         if not prompt.strip() or self._captions.rows is None:
             return ()
         return self._captions.nearest(self.text.embedding(prompt), count)
