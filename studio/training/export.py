@@ -53,25 +53,24 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(0o644)
-            if "_name_or_path" in path.name or path.suffix == ".json":
-                _forget_paths(path)
+            if path.name == "config.json":
+                _forget(path, "_name_or_path")  # a folder of the machine that trained
             if path.stat().st_size > LIMIT:
                 raise BadCheckpoint(
                     f"{path.name} is larger than 10 MB; lower the shard size and export again."
                 )
+    if preview is not None:  # AutoencoderTiny writes this and then warns that it is unexpected
+        _forget(folder / "preview" / "config.json", "block_out_channels")
 
 
-def _forget_paths(path: Path) -> None:
-    """Take `_name_or_path` out of a configuration: it names folders of the machine that trained."""
+def _forget(path: Path, field: str) -> None:
     said = json.loads(path.read_text())
-    if isinstance(said, dict) and said.pop("_name_or_path", None) is not None:
+    if said.pop(field, None) is not None:
         path.write_text(json.dumps(said, indent=2) + "\n")
 
 
 def check(folder: Path, prompt: str = "red apple", steps: int = 2):
-    """Open the folder as anybody would and make a picture; returns it. Raises BadCheckpoint where
-    that fails.
-    """
+    """Open the folder as anybody would and return a picture; raises BadCheckpoint if it fails."""
     try:
         pipe = StableDiffusionPipeline.from_pretrained(folder)
         pipe.set_progress_bar_config(disable=True)
