@@ -73,20 +73,6 @@ def to_jpeg(image: Image.Image, quality: int = 85) -> bytes:
     return _encode(image, "JPEG", quality=quality)
 
 
-def enlarge(image: Image.Image, factor: int, filter: str = "nearest") -> Image.Image:
-    """The image `factor` times as wide and high, by a filter of FILTERS.
-
-    Raises BadPicture when the filter is unknown or the result would pass 16 megapixels.
-    """
-    if filter not in FILTERS:
-        raise BadPicture(f"There is no filter {filter[:40]!r}; choose one of {', '.join(FILTERS)}.")
-    if factor < 1:
-        raise BadPicture("A picture is enlarged by a whole factor from 1 on.")
-    size = (image.width * factor, image.height * factor)
-    _check_size(*size)
-    return image.resize(size, FILTERS[filter])
-
-
 def _read(path: Path) -> bytes:
     """The file's bytes, at most one more than we accept; only regular files are opened."""
     try:
@@ -162,11 +148,3 @@ def _encode(image: Image.Image, kind: str, **options: int) -> bytes:
     plain.info = {}
     plain.save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.errors import BadPicture, StudioError
-from studio.imaging.pictures import MAX_FILE, enlarge, open_picture, to_jpeg, to_png
+from studio.errors import BadPicture
+from studio.imaging.pictures import MAX_FILE, open_picture, to_jpeg, to_png
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -257,24 +257,6 @@ def test_mutated_pictures_open_or_are_refused_and_nothing_else():
 def test_png_and_jpeg_come_back(tmp_path):
     assert open_picture(to_png(colours())).tobytes() == colours().tobytes()
     assert open_picture(to_jpeg(colours(16))).size == (16, 16)
-
-
-def test_enlarging_by_nearest_repeats_pixels():
-    big = enlarge(colours(), 3)
-    assert np.array_equal(np.asarray(big), np.asarray(colours()).repeat(3, 0).repeat(3, 1))
-
-
-@pytest.mark.parametrize("filter", ["bilinear", "bicubic", "lanczos"])
-def test_enlarging_smoothly_keeps_a_flat_colour(filter):
-    assert set(enlarge(Image.new("RGB", (4, 4), "teal"), 4, filter).get_flattened_data()) == {
-        (0, 128, 128)
-    }
-
-
-@pytest.mark.parametrize("factor, filter", [(0, "nearest"), (2, "magic"), (4096, "nearest")])
-def test_enlarging_out_of_range_is_refused(factor, filter):
-    with pytest.raises(StudioError):
-        enlarge(colours(), factor, filter)
 
 
 def test_the_guard_makes_pil_itself_refuse(tmp_path):
