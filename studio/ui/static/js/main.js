@@ -1,5 +1,8 @@
 // The page's own script: mounts each part when Gradio has put it there, and listens to the keyboard.
 
+import { mountGaussians } from "./gaussians.js";
+import { NoiseStage } from "./noise.js";
+import { mountDensities, mountFeed, mountFile, mountGuesses, mountInversion, mountLine, mountPicker, mountWalk } from "./noise_panels.js";
 import { mountChips, mountHead, mountKnown, mountMessage, mountNote } from "./small.js";
 import { Stage } from "./stage.js";
 import { language, say } from "./words.js";
@@ -11,6 +14,16 @@ const MOUNTS = {
   note: mountNote,
   known: mountKnown,
   head: mountHead,
+  noise: (parts) => new NoiseStage(parts),
+  noise_picker: mountPicker,
+  noise_message: mountLine,
+  noise_feed: mountFeed,
+  noise_file: mountFile,
+  noise_guesses: mountGuesses,
+  noise_inversion: mountInversion,
+  noise_walked: mountWalk,
+  gaussians: mountGaussians,
+  noise_density: mountDensities,
 };
 
 window.xt = { mount: (kind, parts) => MOUNTS[kind](parts) };
