@@ -41,7 +41,8 @@ demo = shell.build(engine, settings)
 def main() -> None:
     """Bind the port first; the engine opens its checkpoints behind it."""
     guard_process()
-    shell.serve(demo, settings, prevent_thread_lock=True)
+    shell.serve(demo, settings, prevent_thread_lock=True, quiet=True)
+    print(f"x_t Studio: http://{settings.host}:{settings.port}", flush=True)
     engine.start()
     try:
         demo.block_thread()

@@ -211,6 +211,13 @@ def _restored(engine: c.Engine, p: Parts, path: str) -> dict:
     infos = {info.id: info for info in engine.catalog()}
     if request.model not in infos:
         return {p.message: words.message("err_no_model", "error", model=request.model[:60])}
+    choices = engine.choices()
+    for key, name, offered in (
+        ("err_no_sampler", request.sampler, choices.samplers),
+        ("err_no_spacing", request.spacing, choices.spacings),
+    ):
+        if name not in {choice.id for choice in offered}:
+            return {p.message: words.message(key, "error", name=name[:40])}
     info = infos[request.model]
     note = words.message(
         "note_restored", prompt=request.prompt, seed=str(request.seed), steps=request.steps

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studio.store.files import read_recipe
+from studio.recipe import Guidance, Request
+from studio.store.files import png_with_recipe, read_recipe
 from studio.ui.words import catalogue
 from tests.ui import acts, drawings
 
@@ -92,9 +93,6 @@ def test_the_png_carries_its_recipe_and_brings_it_back(tab, tmp_path):
 
 
 def test_a_restored_recipe_reaches_folded_controls(tab, tmp_path):
-    from studio.recipe import Guidance, Request
-    from studio.store.files import png_with_recipe
-
     request = Request(
         "exact-icons", "pizza", "blue", 5, sampler="heun", spacing="karras", steps=9,
         guidance=Guidance(scale=3.5, rescale=0.25, interval=(0.2, 0.8)),
@@ -162,3 +160,14 @@ def test_a_chinese_visitor_reads_errors_in_chinese(tab):
     page = tab(locale="zh-CN")
     acts.generate(page, steps=0)
     assert acts.message(page) == "步数必须在 1 与 1000 之间，不能是 0。"
+
+
+def test_a_recipe_with_an_unknown_sampler_is_refused_in_words(tab, tmp_path):
+    plain = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(plain, "PNG")
+    recipe = Request("icons-unet", sampler="<b>magic</b>").to_json()
+    path = tmp_path / "magic.png"
+    path.write_bytes(png_with_recipe(plain.getvalue(), recipe))
+    page = tab()
+    acts.drop(page, path)
+    assert acts.message(page) == "There is no sampler <b>magic</b>; choose one from the list."

@@ -20,7 +20,7 @@ const LINES = {
   ],
   starting: () => [say("state_starting"), ""],
   queued: (m) => (m.ahead ? [say("state_queued"), say("state_queued_sub", { ahead: m.ahead })] : [say("state_starting"), ""]),
-  loading: (m) => [say("state_loading", { model: m.model }), share(m)],
+  loading: (m) => [say("state_loading", { model: title(m.model) }), share(m)],
   step: (m) => [say("state_step"), say("state_step_sub", { k: m.index + 1, n: m.total })],
   decoding: () => [say("state_decoding"), say("state_decoding_sub")],
   finished: (m, run) => [
@@ -33,6 +33,12 @@ const LINES = {
   ],
   failed: () => [say("state_failed"), ""],
 };
+
+/** The checkpoint's title, as the list of models has it. */
+function title(id) {
+  const entry = document.querySelector(`#model input[value="${CSS.escape(id)}"]`);
+  return entry?.parentElement.textContent.trim() || id;
+}
 
 function share(message) {
   const part = message.share === null ? "" : ` ${figure(100 * message.share)} %`;

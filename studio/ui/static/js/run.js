@@ -73,6 +73,12 @@ export class Run {
     return undefined;
   }
 
+  /** Whether every step of it was seen live. */
+  watched(what, picture) {
+    for (let index = 0; index < this.recorded; index++) if (!this.live[what][index]?.[picture]) return false;
+    return true;
+  }
+
   has(what, picture) {
     const kept = this.frames[what]?.[picture];
     return !!kept && kept.filter(Boolean).length >= this.recorded;

@@ -98,12 +98,15 @@ export class Stage {
     this.load();
   }
 
-  /** Have the recorded frames of what is looked at; x̂0 first, since the eye is there. */
-  async load() {
+  /** Have the recorded frames of what is looked at; x̂0 first, since the eye is there.
+   *
+   * The loop makes do with the previews that were seen live, if none is missing: decoding a
+   * recording costs the device, and others wait for it. A touch asks for the real frames. */
+  async load(touched = false) {
     const { run, picture } = this;
     const tell = () => this.run === run && this.draw();
-    await run.fetch(this.server, "x0", picture, tell);
-    await run.fetch(this.server, "xt", picture, tell);
+    for (const what of ["x0", "xt"])
+      if (touched || !run.watched(what, picture)) await run.fetch(this.server, what, picture, tell);
     if (this.left === "eps") await run.fetch(this.server, "eps", picture, tell);
   }
 
@@ -124,10 +127,12 @@ export class Stage {
     const step = Math.min(position, Math.max(run.recorded - 1, 0));
     const left = run.frame(this.left, step, picture) ?? run.frame("xt", step, picture);
     const right = final ? run.pictures[picture] : run.frame("x0", step, picture);
+    // Until a new run's first frame the former picture stays, faint; numbers alone leave it blank.
+    this.root.dataset.waiting = String(!run.recorded && !run.ended);
     if (left) this.panes.left.show(left, "nearest").then(() => this.captions());
-    else if (!run.last) this.panes.left.clear();
+    else if (run.recorded) this.panes.left.clear();
     if (right) this.panes.right.show(right, "lanczos").then(() => this.captions());
-    else if (!run.last) this.panes.right.clear();
+    else if (run.recorded) this.panes.right.clear();
     this.final = final;
     this.step = step;
     this.captions();
@@ -227,6 +232,7 @@ export class Stage {
     this.player.stop();
     this.follow = !this.run.ended && position >= this.run.recorded - 1;
     this.show(Math.max(0, Math.min(position, this.last())));
+    if (this.run.ended) this.load(true);
   }
 
   listen() {
