@@ -178,6 +178,8 @@ def flow(T: float = 1000.0, *, shift: float = 1.0) -> Path:
 def from_config(config: Mapping[str, Any]) -> Path:
     """The path of a diffusers `scheduler_config.json`, whatever scheduler wrote it."""
     T = int(config.get("num_train_timesteps", 1000))
+    if "sigma_data" in config:  # EDM's schedulers
+        return ve(float(config.get("sigma_max", 80.0)))
     straight = "shift" in config and "beta_schedule" not in config  # a flow-matching scheduler
     if straight or config.get("use_flow_sigmas"):
         return flow(float(T), shift=float(config.get("shift", config.get("flow_shift", 1.0))))

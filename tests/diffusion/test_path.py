@@ -129,3 +129,13 @@ def test_a_flow_scheduler_s_configuration_gives_a_flow():
     path = from_config(dict(diffusers.FlowMatchEulerDiscreteScheduler().config))
     assert (path.kind, path.T) == ("flow", 1000.0)
     assert path.level(250.0) == Level(250.0, 0.75, 0.25)
+
+
+def test_an_edm_scheduler_s_configuration_gives_an_exploding_path():
+    path = from_config(dict(diffusers.EDMEulerScheduler(sigma_max=60.0).config))
+    assert (path.kind, path.T, path.start) == ("ve", 60.0, "sigma")
+
+
+def test_a_flow_s_shift_is_read_from_its_configuration():
+    config = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0).config
+    assert from_config(dict(config)).shift == 3.0

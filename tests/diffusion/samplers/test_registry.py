@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from studio.diffusion import schedules
+from studio.diffusion import schedules, twins
 from studio.diffusion.drive import answering
-from studio.diffusion.path import flow, vp
+from studio.diffusion.path import flow, ve, vp
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import levels
 
@@ -80,3 +80,32 @@ def test_a_deterministic_sampler_never_asks_for_noise(name, walk, network, start
     path = PATHS["vp"]
     run = SAMPLERS[name].method(start, path, levels(path, 5, "trailing"), noise=None)
     assert torch.isfinite(walk(run, answering(network, "v"))[-1]).all()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_picture_comes_out_the_same_alone_and_in_a_batch(name, walk, network, start):
+    path, denoise = PATHS["vp"], answering(network, "v")
+    places = levels(path, 8, "karras")
+    batch = walk(SAMPLERS[name].method(start, path, places, noise=noise), denoise)[-1]
+    alone = SAMPLERS[name].method(
+        start[1:], path, places, noise=lambda step, stage=0: noise(step, stage)[1:]
+    )
+    torch.testing.assert_close(walk(alone, denoise)[-1], batch[1:], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in SAMPLERS if n != "lcm"])  # it measures time itself
+def test_the_scaling_of_states_is_a_choice_of_words(name, walk):
+    """On levels of equal log-SNR, an exploding and a preserving path make the same picture."""
+    twin, wide, narrow = twins.moons().all, ve(80.0), PATHS["vp"]
+    places = levels(wide, 9, "karras")
+    x = 80.0 * torch.randn(6, 2, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+
+    def shaken(step, stage=0):
+        generator = torch.Generator().manual_seed(100 * step + stage)
+        return torch.randn(6, 2, generator=generator, dtype=torch.float64)
+
+    ends = []
+    for path, ways in ((wide, places), (narrow, [narrow.at(lv.logsnr) for lv in places])):
+        run = SAMPLERS[name].method(ways[0].alpha * x, path, ways, noise=shaken)
+        ends.append(walk(run, twin.answer)[-1])
+    torch.testing.assert_close(ends[1], ends[0], rtol=1e-7, atol=1e-7)
