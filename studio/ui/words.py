@@ -36,13 +36,18 @@ _NAMES = {
     "guidance rescale": "name_rescale",
     "guidance interval": "name_interval",
     "η (eta)": "name_eta",
+    "number of training steps T": "name_noise_T",
+    "number of seeds": "name_noise_seeds",
+    "flow shift": "name_noise_shift",
 }
 
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Key → string of one of LANGUAGES."""
-    return json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    parts = (f"{language}.json", f"noise.{language}.json")
+    read = [json.loads((_FOLDER / part).read_text(encoding="utf-8")) for part in parts]
+    return {key: text for part in read for key, text in part.items()}
 
 
 def translations() -> gr.I18n:
