@@ -170,7 +170,7 @@ class Guess:
     index: int
     total: int
     share: float
-    logsnr: float
+    logsnr: float | None  # None where it is infinite
     seeds: int
     error: float
     standard_error: float | None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio.errors import StudioError
 
@@ -52,7 +53,8 @@ class Settings:
                 given[name] = (f"XT_{name.upper()}", env[f"XT_{name.upper()}"])
             if arguments.get(name) is not None:
                 given[name] = (f"--{name.replace('_', '-')}", arguments[name])
-        return Settings(**{name: _value(name, *pair) for name, pair in given.items()})
+        values: dict[str, Any] = {name: _value(name, *pair) for name, pair in given.items()}
+        return Settings(**values)
 
 
 def _value(name: str, called: str, value: object) -> str | int | Path:

@@ -229,6 +229,12 @@ def test_ruff_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_type_checker_finds_nothing():
+    command = [sys.executable, "-m", "mypy", "--no-error-summary"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_tracked_tree_stays_small():
     sizes = {name(path): path.stat().st_size for path in tracked()}
     assert {where: size for where, size in sizes.items() if size > 10 * 10**6} == {}

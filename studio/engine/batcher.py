@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,7 +26,8 @@ def choose(runs: Sequence[Run], limit: Callable[[Run], int]) -> list[Run]:
     is taken whatever it needs (its forward is split).
     """
     waiting = sorted(runs, key=lambda run: run.ticket.served)
-    group, room = [], float(limit(waiting[0]))
+    group: list[Run] = []
+    room = float(limit(waiting[0]))
     for run in waiting:
         cost = run.live * len(run.names()) * weight(run.checkpoint, run.shape)
         if group and (run.signature != group[0].signature or cost > room):
@@ -66,7 +68,7 @@ def ask(
             return None, time.perf_counter() - start, limit
         size = max(1, int(limit / per))
         part = slice(at, at + size)
-        answer = attempt(lambda p=part: checkpoint.predict(x[p], times[p], conditions[p]))
+        answer = attempt(partial(checkpoint.predict, x[part], times[part], conditions[part]))
         if answer is None:
             if size == 1:
                 raise OutOfMemory("The device had no room for one picture; make it smaller.")

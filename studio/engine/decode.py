@@ -7,6 +7,7 @@ are decoded exactly as they would be alone.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -25,7 +26,7 @@ GONE = "This run's recording is no longer kept; run its recipe again to see its 
 def picture(checkpoint: Checkpoint, state: Tensor) -> np.ndarray:
     """One state (1, C, h, w) → (H, W, 3) uint8; in tiles when it does not fit whole."""
     for tiled in (False, True):
-        decoded = attempt(lambda t=tiled: checkpoint.decode(state, tiled=t))
+        decoded = attempt(partial(checkpoint.decode, state, tiled=tiled))
         if decoded is not None:
             return to_rgb(decoded)[0]
     raise OutOfMemory("The device had no room to decode this picture; make it smaller.")

@@ -9,12 +9,13 @@ import logging
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future
+from typing import Any
 
 from studio.errors import StudioError
 
 log = logging.getLogger(__name__)
 
-Job = Generator[None, None, object]
+Job = Generator[None, None, Any]
 
 
 class Jobs:

@@ -7,8 +7,8 @@ at its own size.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -103,7 +103,7 @@ def invert(
     total = 2 * each * (len(down) - 1)
     done = 0
 
-    def drive(run: Run, back: bool) -> Iterator[noising.Inverting]:
+    def drive(run: Run, back: bool) -> Generator[noising.Inverting, None, Any]:
         nonlocal done
         try:
             ask = next(run)

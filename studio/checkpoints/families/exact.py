@@ -7,7 +7,7 @@ prompt: exact for every sampler, and a lesson in what a perfect model of its tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class ExactIcons:
     """A loaded set of pictures; see `checkpoint.Checkpoint` for what it can do."""
 
     prediction, variance = "x0", "fixed_small"
-    tiny = None
+    tiny: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, entry: Entry, device: str, progress: Progress, others: dict) -> None:
         self.entry, self.device = entry, device
@@ -142,7 +142,7 @@ def _path(config: dict[str, Any]) -> Path:
 
 
 def _pictures_of(config: dict[str, Any], entry: Entry) -> list[dict[str, Any]]:
-    said = config.get("pictures")
+    said: Any = config.get("pictures")
     sound = isinstance(said, list) and 3 <= len(said) <= MAX_PICTURES
     if not sound or not all(isinstance(p, dict) and "caption" in p for p in said):
         raise BadCheckpoint(f"{entry.id}/exact.json does not list its pictures.")

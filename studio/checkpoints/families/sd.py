@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class StableDiffusion:
         if packed.possible(device):
             self._pack()
 
-    def _component(self, kind: type, part: str) -> nn.Module:
+    def _component(self, kind: Any, part: str) -> nn.Module:
         """One network from its folder: safetensors, float32, checked for NaN and infinity."""
         folder = self.entry.folder / part
         try:
