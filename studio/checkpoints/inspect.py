@@ -60,10 +60,9 @@ class Entry:
 def inspect(folder: Path) -> Entry:
     """The entry of one checkpoint folder; raises BadCheckpoint with a sentence."""
     check_inside(folder)
-    if (folder / "model_index.json").is_file():
-        return _stable_diffusion(folder)
-    if (folder / "exact.json").is_file():
-        return _exact(folder)
+    for marker, describe in MARKERS.items():
+        if (folder / marker).is_file():
+            return describe(folder)
     pickled = [f.name for f in folder.iterdir() if f.suffix in (".ckpt", ".pt", ".pth", ".bin")]
     if pickled:
         raise BadCheckpoint(
@@ -171,3 +170,9 @@ def _words(folder: Path) -> dict[str, Any]:
         "card": card[matter.end() :].strip() if matter else card,
         "preferred": said.get("default") is True,
     }
+
+
+MARKERS = {  # the file that tells a family, and what reads the rest
+    "model_index.json": _stable_diffusion,
+    "exact.json": _exact,
+}

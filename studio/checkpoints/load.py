@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from studio.checkpoints.checkpoint import Checkpoint, Progress
@@ -31,19 +32,11 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
         os.environ.setdefault(name, value)
     if entry.family not in FAMILIES:
         raise BadCheckpoint(f"The family {entry.family!r} of {entry.id} is not known here.")
-    return FAMILIES[entry.family](entry, device, progress, others)
+    family = importlib.import_module(FAMILIES[entry.family])
+    return family.load(entry, device, progress, others)
 
 
-def _exact(*arguments) -> Checkpoint:
-    from studio.checkpoints.families import exact
-
-    return exact.load(*arguments)
-
-
-def _sd(*arguments) -> Checkpoint:
-    from studio.checkpoints.families import sd
-
-    return sd.load(*arguments)
-
-
-FAMILIES = {"exact": _exact, "sd": _sd}
+FAMILIES = {  # each module has a `load`, and is imported when a checkpoint of it is
+    "exact": "studio.checkpoints.families.exact",
+    "sd": "studio.checkpoints.families.sd",
+}

@@ -27,6 +27,7 @@ from studio.settings import Settings
 if TYPE_CHECKING:
     import numpy as np
 
+    from studio.engine.jobs import Job
     from studio.engine.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -138,14 +139,17 @@ class LocalEngine:
         if what not in ("xt", "x0", "eps"):
             raise NotFound("A frame shows xt, x0 or eps.")
         ticket = self._ticket(run)
-        return self._job(lambda worker: worker.frames(ticket, what, picture, steps))
+        frames = self._job("frames", ticket, what, picture, steps)
+        if not frames:
+            raise NotFound("This run has recorded no step yet.")
+        return frames
 
     # What a model saw
 
     def known(self, model: str, prompt: str) -> Known:
         self._catalog[model]
         offers.check_prompt(prompt)
-        return self._job(lambda worker: worker.known(model, prompt))
+        return self._job("known", model, prompt)
 
     def close(self) -> None:
         with self._wake:
@@ -184,7 +188,14 @@ class LocalEngine:
             self._inbox.append(what)
             self._wake.notify_all()
 
-    def _job(self, make: Callable[[Worker], Any]) -> Any:
+    def _job(self, question: str, *about: Any) -> Any:
+        """The answer of one of `questions`."""
+
+        def make(worker: Worker) -> Job:
+            from studio.engine import questions
+
+            return getattr(questions, question)(worker, *about)
+
         future = self._start_job(make)
         try:
             return future.result(PATIENCE)
@@ -203,6 +214,7 @@ class LocalEngine:
 
     def _work(self, warm: bool) -> None:
         try:
+            from studio.engine import questions
             from studio.engine.worker import Worker
 
             worker = Worker(self._settings, self._catalog)
@@ -212,7 +224,7 @@ class LocalEngine:
             return
         self._worker = worker
         if warm:
-            worker.warm()
+            worker.jobs.add(questions.warm(worker), Future())
         while self._take(worker):
             try:
                 worker.turn()

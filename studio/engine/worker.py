@@ -15,9 +15,9 @@ import torch
 
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint
-from studio.contract import Cancelled, Decoding, Event, Failed, Finished, Known, Loading, What
+from studio.contract import Cancelled, Decoding, Event, Failed, Finished, Loading
 from studio.engine import batcher, decode
-from studio.engine.jobs import Job, Jobs, short
+from studio.engine.jobs import Jobs, short
 from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
 from studio.engine.run import Run
@@ -85,18 +85,6 @@ class Worker:
         self._sweep()
         if ticket.recording is not None:
             self.shelf.drop(ticket.recording)
-
-    def warm(self) -> None:
-        """Load the default checkpoint and let it answer once: the first visitor need not wait."""
-        try:
-            checkpoint = self.checkpoint(self.residents.catalog.default)
-            condition = self.residents.condition(checkpoint, "")
-            x = torch.zeros(2, *checkpoint.entry.latent, device=checkpoint.device)
-            checkpoint.predict(x, [checkpoint.path.T] * 2, torch.stack([condition] * 2))
-            decode.picture(checkpoint, x[:1])
-            checkpoint.nearest("apple")
-        except Exception as error:
-            log.warning("the default checkpoint was not warmed: %s", short(error))
 
     def checkpoint(self, id: str) -> Checkpoint:
         """A loaded checkpoint; runs that wait for it are told how far it is."""
@@ -216,23 +204,6 @@ class Worker:
             stopped_early=run.live < request.count,
         )
         self._end(run.ticket, finished)
-
-    # Jobs
-
-    def frames(self, ticket: Ticket, what: What, picture: int, steps: list[int] | None) -> Job:
-        """The frames of some steps of a run, or of all."""
-        checkpoint = self.checkpoint(ticket.request.model)
-        yield
-        if steps is None:
-            steps = list(range(len(ticket.recording.levels)))
-        painter = self.residents.painter(checkpoint.entry.id)
-        return (yield from decode.frames(painter, ticket.recording, what, picture, steps))
-
-    def known(self, model: str, prompt: str) -> Job:
-        """How near a prompt is to what a checkpoint saw."""
-        checkpoint = self.checkpoint(model)
-        yield
-        return Known(checkpoint.known(prompt), checkpoint.nearest(prompt))
 
     # Ending
 

@@ -404,3 +404,27 @@ def test_sizes_that_a_state_cannot_have_are_refused(engine, monkeypatch):
     monkeypatch.setitem(engine._catalog.entries, "random", replace(entry, size=128))
     with pytest.raises(BadRequest, match="multiples of 16"):
         engine.submit(request(width=136, height=128))
+
+
+def test_the_engine_has_every_verb_of_the_contract_with_its_arguments():
+    import inspect
+
+    from studio.contract import Engine
+
+    verbs = [name for name in vars(Engine) if not name.startswith("_")]
+    assert "submit" in verbs
+    for name in verbs:
+        wanted = inspect.signature(getattr(Engine, name)).parameters
+        found = inspect.signature(getattr(LocalEngine, name)).parameters
+        assert list(found) == list(wanted), name
+        assert [p.default for p in found.values()] == [p.default for p in wanted.values()], name
+
+
+def test_a_run_that_has_not_begun_has_no_frames(models):
+    engine = LocalEngine(Settings(models=models, threads=1)).start(warm=False)
+    run = engine.submit(request("shapes", steps=1000))
+    engine.cancel(run)
+    last(engine, run)
+    with pytest.raises(NotFound):
+        engine.frame(run, 0, "x0")
+    engine.close()

@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from studio.checkpoints.catalog import scan
+from studio.engine.residents import Residents
+from studio.errors import NotFound
+from studio.settings import Settings
+
+
+def quiet(doing, share):
+    pass
+
+
+@pytest.fixture
+def residents(models):
+    return Residents(Settings(models=models), scan(models), "cpu")
+
+
+def test_a_prompt_is_encoded_once(residents, monkeypatch):
+    checkpoint = residents.get("shapes", quiet)
+    encoded = []
+    original = checkpoint.encode
+    monkeypatch.setattr(
+        checkpoint, "encode", lambda text: encoded.append(text) or original(text), raising=False
+    )
+    first = residents.condition(checkpoint, "red disc")
+    residents.condition(checkpoint, "")
+    assert residents.condition(checkpoint, "red disc") is first
+    assert encoded == ["red disc", ""]
+
+
+def test_what_a_checkpoint_needs_of_others_is_handed_to_it(residents):
+    assert "shapes" not in residents
+    residents.get("shapes", quiet)
+    assert residents.ids() == ("shapes",) and residents.seconds("shapes") > 0
+
+
+def test_a_checkpoint_that_goes_takes_its_prompts_and_painter_along(models):
+    residents = Residents(Settings(models=models, cache_bytes=1), scan(models), "cpu")
+    shapes = residents.get("shapes", quiet)
+    residents.condition(shapes, "red disc")
+    residents.get("random", quiet)
+    assert residents.ids() == ("random",)
+    with pytest.raises(KeyError):
+        residents.painter("shapes")
+    assert not [key for key in residents._prompts if key[0] == "shapes"]
+
+
+def test_what_is_not_there_is_not_found(residents):
+    with pytest.raises(NotFound):
+        residents.get("nobody", quiet)
+
+
+def test_conditions_carry_no_gradient(residents):
+    condition = residents.condition(residents.get("random", quiet), "red disc")
+    assert isinstance(condition, torch.Tensor) and not condition.requires_grad
