@@ -22,7 +22,7 @@ from PIL import Image
 
 from studio import contract as c
 from studio.errors import BadRequest, Busy, NotFound
-from tests.ui import drawings
+from tests.ui import drawings, inline
 
 KNOWN = ("red apple", "blue heart", "pizza", "rocket", "cat face", "smiling face")
 SAMPLERS = (
@@ -60,6 +60,7 @@ class ScriptedEngine:
         self.pace = pace
         self.runs: dict[str, _Run] = {}
         self.forgotten: list[str] = []
+        self.lab = inline.lab()
 
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:
         def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:
@@ -223,6 +224,8 @@ class ScriptedEngine:
             held.levels.append(c.Level(1000 * share, share, alpha, sigma, logsnr))
 
             def previews(what: str, step: int = index, count: int = count) -> tuple[bytes, ...]:
+                if held.view.preview == "off":
+                    return ()
                 return tuple(
                     drawings.encode(self._pixels(held, step, what, k), "JPEG") for k in range(count)
                 )

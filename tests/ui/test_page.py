@@ -239,8 +239,8 @@ def test_the_chinese_page_shows_no_untranslated_label(tab):
     acts.done(page)
     shown = {line.strip() for line in page.inner_text("body").splitlines()}
     english, chinese = catalogue("en"), catalogue("zh-CN")
-    left = {english[key] for key in english if english[key] != chinese[key]} & shown
-    assert left == set()
+    untranslated = (set(english.values()) - set(chinese.values())) & shown
+    assert untranslated == set()
     assert {chinese["generate"], chinese["prompt"], chinese["state_finished"]} <= shown
 
 
@@ -249,3 +249,27 @@ def test_the_theme_is_kept_for_the_next_visit(tab):
     page.click("#theme_toggle")
     page.reload()
     page.wait_for_selector("body.dark")
+
+
+def test_arrow_keys_scrub_when_no_control_has_the_focus(tab):
+    page = tab()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector(".stage[data-position='19']")
+
+
+def test_a_run_without_previews_can_be_scrubbed_afterwards(tab):
+    page = tab()
+    acts.fold_out(page, "watching")
+    page.check("#preview input[value=off]", force=True)
+    acts.generate(page, steps=6)
+    acts.done(page)
+    page.focus("#scrubber")
+    page.keyboard.press("Home")
+    page.wait_for_function("document.querySelector('#pane_left').width > 1")
+
+
+def test_the_former_picture_waits_faintly_for_the_next_run(tab):
+    page = tab()
+    acts.generate(page, "slow red apple")
+    page.wait_for_selector(".stage[data-waiting=true]")
+    page.wait_for_selector(".stage[data-state=step][data-waiting=false]")

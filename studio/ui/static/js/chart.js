@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const LIMIT = 14; // beyond this the picture is noise, or clean, for every purpose
+const FAR = 10; // steps beyond this do not stretch the scale
 
 export const HEIGHT = 108;
 export const PAD = 14;
@@ -17,10 +18,13 @@ export function drawChart(svg, run, position, title, axis) {
   svg.setAttribute("aria-label", title);
   const total = run.total || 20;
   const known = run.levels.map((level, index) => [index, bounded(level)]).filter(([, y]) => y !== undefined);
-  // The ends of the way may lie at infinity: they stand at the edge, the steps between set the scale.
-  const inner = known.filter(([index]) => index > 0 && index < total - 1);
-  const reach = Math.min(LIMIT, Math.max(6, ...inner.map(([, y]) => Math.abs(y))));
-  const high = (y) => 12 + ((reach - Math.max(-reach, Math.min(reach, y))) / (2 * reach)) * (HEIGHT - 42);
+  // The ends of the way may lie at infinity: they stand at the edge, the others set the scale.
+  // A run that still goes keeps room for what comes.
+  const inner = known.map(([, y]) => y).filter((y) => Math.abs(y) <= FAR);
+  const least = run.ended ? 2 : 6;
+  const top = Math.max(least, ...inner);
+  const bottom = Math.min(-least, ...inner);
+  const high = (y) => 12 + ((top - Math.max(bottom, Math.min(top, y))) / (top - bottom)) * (HEIGHT - 42);
   const parts = [];
   const slowest = Math.max(1, ...run.ms.filter(Number.isFinite));
   const step = (width - 2 * PAD) / Math.max(total, 1);
@@ -43,7 +47,7 @@ export function drawChart(svg, run, position, title, axis) {
     parts.push(make("rect", { class: position >= total ? "end past" : "end", x: place(total, total, width) - 4, y: 8, width: 8, height: 8 }));
   const at = place(Math.min(position, total), total, width);
   parts.push(make("line", { class: "playhead", x1: at, x2: at, y1: 0, y2: HEIGHT }));
-  parts.push(label(`${axis.signal}  +${reach.toFixed(0)}`, 6, 14, "start"), label(`${axis.noise}  −${reach.toFixed(0)}`, width - 28, HEIGHT - 26, "end"));
+  parts.push(label(`${axis.signal}  +${top.toFixed(0)}`, 6, 14, "start"), label(`${axis.noise}  −${(-bottom).toFixed(0)}`, width - 28, HEIGHT - 26, "end"));
   svg.replaceChildren(...parts);
 }
 

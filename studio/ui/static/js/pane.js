@@ -3,16 +3,26 @@
 import { enlarge } from "./enlarge.js";
 
 const decoded = new Map(); // address → Promise<ImageData>, newest last
-const KEEP = 240;
+const KEEP = 96 * 2 ** 20; // bytes of pixels
+let held = 0;
 
 /** The picture's pixels; the last few hundred stay decoded, so that scrubbing is instant. */
 export function pixels(address) {
   if (decoded.has(address)) return decoded.get(address);
   const promise = decode(address);
   decoded.set(address, promise);
-  promise.catch(() => decoded.delete(address));
-  if (decoded.size > KEEP) decoded.delete(decoded.keys().next().value);
+  promise.then((image) => keep(image.data.length)).catch(() => decoded.delete(address));
   return promise;
+}
+
+/** Count these bytes in, and let the oldest pictures go until all fit again. */
+async function keep(bytes) {
+  held += bytes;
+  while (held > KEEP && decoded.size > 1) {
+    const [oldest, promise] = decoded.entries().next().value;
+    decoded.delete(oldest);
+    held -= (await promise).data.length;
+  }
 }
 
 async function decode(address) {

@@ -73,6 +73,11 @@ export class Run {
     return undefined;
   }
 
+  /** How many of its steps came while it ran. */
+  seen() {
+    return this.live.x0.filter(Boolean).length;
+  }
+
   /** Whether every step of it was seen live. */
   watched(what, picture) {
     for (let index = 0; index < this.recorded; index++) if (!this.live[what][index]?.[picture]) return false;

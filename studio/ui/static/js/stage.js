@@ -93,7 +93,9 @@ export class Stage {
     this.picture = Math.min(this.picture, this.run.pictures.length - 1);
     if (this.follow) {
       this.position = this.run.total;
-      if (!still()) this.player.start(this.run.total, { held: true });
+      // A run that was over before it could be watched plays at once; another rests on its picture.
+      const held = this.run.seen() > 0.5 * this.run.recorded;
+      if (!still()) this.player.start(this.run.total, { held });
     }
     this.load();
   }
@@ -258,10 +260,11 @@ export class Stage {
     for (const kind of ["gif", "mp4"])
       this.find(`#save_${kind}`).addEventListener("click", (event) => saveFilm(this, kind, event.target));
     this.root.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("keydown", (event) => event.target === document.body && this.key(event));
   }
 
   key(event) {
-    if (event.target.matches("input, select, textarea")) return;
+    if (event.target.matches("input, select, textarea") || this.root.offsetParent === null) return;
     const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!move || this.run.recorded < 2) return;
     event.preventDefault();
