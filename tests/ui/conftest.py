@@ -91,7 +91,7 @@ def tab(browser, served, usual):
         context = browser.new_context(**{**CALM, **options}) if options or apart else usual
         page = context.new_page()
         opened.append(page if context is usual else context)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
         page.noticed = Noticed()
         page.on("pageerror", lambda error: page.noticed.errors.append(str(error)))
         page.on(
