@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ MAY_USE = {  # parts that keep to certain libraries
 NEVER_IN_UI = {"torch", "diffusers", "transformers", "accelerate", "safetensors"}
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def part(module: str) -> str:
     """The part of `studio` that a dotted module name belongs to; '' is the package itself."""
     inner = module.removeprefix("studio").lstrip(".")
@@ -65,7 +71,7 @@ def imports(path: Path) -> set[str]:
     """Every module that the file imports, wherever in it: dotted, as far as the files tell."""
     found = set()
     package = dotted(path) if path.name == "__init__.py" else dotted(path).rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -163,7 +169,7 @@ def test_no_class_is_a_base_or_a_mixin():
     classes = [
         (name(path), node.name)
         for path in CODE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef)
     ]
     assert [where for where in classes if pattern.match(where[1])] == []
@@ -175,7 +181,7 @@ def test_packages_do_nothing_when_they_are_imported():
     wrong = [
         (name(path), node.lineno)
         for path in inits
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        for node in tree(path).body
         if not isinstance(node, allowed)
         and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         and not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
@@ -187,7 +193,7 @@ def test_nothing_rebinds_a_global():
     wrong = [
         (name(path), node.lineno)
         for path in CODE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Global)
     ]
     assert wrong == []
@@ -198,7 +204,7 @@ def test_no_grad_mode_is_held_across_a_yield():
     wrong = [
         (name(path), node.lineno)
         for path in CODE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.With)
         and any("no_grad" in (s := ast.unparse(i)) or "inference_mode" in s for i in node.items)
         and any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
@@ -211,7 +217,7 @@ def test_no_pickle_is_ever_opened():
     wrong = [
         (name(path), node.lineno, called)
         for path in CODE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call)
         if (called := ast.unparse(node.func)) in ("torch.load", "pickle.load", "pickle.loads")
         if not (

@@ -124,6 +124,7 @@ def test_exif_orientation_is_applied(kind, options):
     assert bottom[2] > 200 > 60 > bottom[0]
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_exif_that_does_not_parse_is_passed_over():
     opened = open_picture(encoded(colours(), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     assert opened.tobytes() == colours().tobytes()
