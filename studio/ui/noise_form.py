@@ -48,16 +48,17 @@ def controls(engine: Engine) -> Form:
         [(word("noise_against_none"), NONE), *schedules], value="linear",
         label=word("noise_against"), info=word("noise_against_hint"), elem_id="noise_against",
     )  # fmt: skip
-    space = gr.Radio(
-        [(word("noise_space_pixel"), "pixel"), (word("noise_space_latent"), "latent")],
-        value="pixel", label=word("noise_space"), info=word("noise_space_hint"),
-        elem_id="noise_space",
-    )  # fmt: skip
-    infos = sorted(engine.catalog(), key=lambda info: info.family == "exact")
-    model = gr.Radio(
-        [(info.title, info.id) for info in infos], value=infos[0].id if infos else None,
-        label=word("noise_model"), info=word("noise_model_hint"), elem_id="noise_model",
-    )  # fmt: skip
+    with gr.Column(elem_classes="noise-later"):
+        space = gr.Radio(
+            [(word("noise_space_pixel"), "pixel"), (word("noise_space_latent"), "latent")],
+            value="pixel", label=word("noise_space"), info=word("noise_space_hint"),
+            elem_id="noise_space",
+        )  # fmt: skip
+        infos = sorted(engine.catalog(), key=lambda info: info.family == "exact")
+        model = gr.Radio(
+            [(info.title, info.id) for info in infos], value=infos[0].id if infos else None,
+            label=word("noise_model"), info=word("noise_model_hint"), elem_id="noise_model",
+        )  # fmt: skip
     with gr.Accordion(word("noise_more"), open=False, elem_id="noise_more"):
         with gr.Row(elem_classes="pair"):
             steps = gr.Number(

@@ -16,7 +16,7 @@ import gradio as gr
 
 from studio.contract import Engine
 from studio.noising import METHODS
-from studio.ui import noise_form, noise_messages, player, stream, theme
+from studio.ui import noise_form, noise_messages, player, stream, theme, words
 from studio.ui.form import whole
 from studio.ui.page import Page
 from studio.ui.words import word
@@ -127,6 +127,8 @@ def _wire(engine: Engine, p: Parts) -> None:
         """The forward process for what the controls say; then, in latent space, its decoding."""
         noising, against = noise_form.read(values)
         key = next(keys)
+        if noising.space == "latent":
+            yield {p.message: _opening(engine, noising.model)}
         made = engine.lab.process(noising, _bytes(picture), against)
         yield {p.stage: noise_messages.process(made, key), p.message: CLEAR}
         if noising.space == "latent":
@@ -139,7 +141,7 @@ def _wire(engine: Engine, p: Parts) -> None:
     drawn = [p.stage, p.message, p.feed]
     shown = _guarded(show, p.message)
     gr.on(
-        [p.stage.submit, *(_changed(c) for c in p.form.inputs())], shown, asked, drawn,
+        [p.stage.submit, *(component.change for component in p.form.inputs())], shown, asked, drawn,
         trigger_mode="always_last", **FREE,
     )  # fmt: skip
 
@@ -200,13 +202,15 @@ def _wire_panels(engine: Engine, p: Parts, asked: list, keys: Iterator[int]) -> 
         noising, _ = noise_form.read(values)
         key, parts = next(keys), []
         panel = p.panels["guesses"]
-        yield {p.message: CLEAR, panel: noise_messages.guesses([], key, False)}
+        opening = _opening(engine, noising.model)
+        yield {p.message: opening, panel: noise_messages.guesses([], key, False)}
         answers = engine.lab.guesses(
             noising, _bytes(picture), GUESSED, prompt or "", whole("number of seeds", seeds)
         )
         for part in answers:
             parts.append(part)
-            yield {panel: noise_messages.guesses(parts, key, part.index + 1 == part.total)}
+            done = part.index + 1 == part.total
+            yield {p.message: CLEAR, panel: noise_messages.guesses(parts, key, done)}
 
     going = p.buttons["ask"].click(
         _guarded(guess, p.message), [p.prompt, p.seeds, *asked],
@@ -217,13 +221,13 @@ def _wire_panels(engine: Engine, p: Parts, asked: list, keys: Iterator[int]) -> 
     def invert(method: str, steps: float, prompt: str, picture, *values) -> Iterator[dict]:
         noising, _ = noise_form.read(values)
         panel, last = p.panels["inversion"], 0.0
-        yield {p.message: CLEAR}
+        yield {p.message: _opening(engine, noising.model)}
         count = whole("number of steps", steps)
         for part in engine.lab.invert(noising, _bytes(picture), method, count, prompt or ""):
             message = noise_messages.inversion(part)
             if message["kind"] == "inverted" or time.monotonic() - last > LIVE_S:
                 last = time.monotonic()
-                yield {panel: message}
+                yield {p.message: CLEAR, panel: message}
 
     going = p.buttons["invert"].click(
         _guarded(invert, p.message), [p.method, p.steps, p.prompt, *asked],
@@ -256,12 +260,16 @@ def _guarded(make: Callable[..., Iterator[dict]], message: gr.HTML) -> Callable:
     return handler
 
 
+def _opening(engine: Engine, model: str) -> dict:
+    """A line while a checkpoint is being opened, where it is not yet."""
+    info = next((info for info in engine.catalog() if info.id == model), None)
+    if info is None or info.loaded:
+        return CLEAR
+    return words.message("noise_opening", model=info.title)
+
+
 def _bytes(picture: bytes | None) -> bytes:
     return picture or next(iter(noise_messages.bundled().values()))
-
-
-def _changed(component) -> Callable:
-    return component.change if isinstance(component, gr.Checkbox | gr.Radio) else component.input
 
 
 def _html(name: str, value: dict) -> gr.HTML:
