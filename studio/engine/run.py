@@ -22,7 +22,7 @@ from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import levels
 from studio.engine.previews import Painter
 from studio.engine.ticket import Ticket
-from studio.errors import BadRequest
+from studio.errors import BadRequest, StudioError
 from studio.imaging.encode import jpeg, psnr
 
 PACE = 5  # after a preview, at least this many times its cost goes into denoising
@@ -134,6 +134,11 @@ class Run:
             self.ask = self.coroutine.send(answer)
         except StopIteration as end:
             self.ask, self.state = None, end.value[: self.live]
+            if not bool(torch.isfinite(self.state).all()):
+                raise StudioError(
+                    "The numbers ran out of range on the way; lower the guidance scale or take "
+                    "another sampler."
+                ) from None
 
     def _padded(self, x: Tensor) -> Tensor:
         """Dropped pictures get the first one's answer: nobody looks, and the shapes hold."""

@@ -10,6 +10,8 @@ import pytest
 
 from studio.checkpoints.families.exact import ExactIcons
 from studio.contract import Cancelled, Decoding, Failed, Finished, Loading, Queued, Step, View
+from studio.diffusion.samplers.registry import SAMPLERS
+from studio.diffusion.spacing import SPACINGS
 from studio.engine import decode
 from studio.engine.engine import LocalEngine
 from studio.errors import BadRequest, Busy, NotFound, OverBudget, StudioError
@@ -428,3 +430,31 @@ def test_a_run_that_has_not_begun_has_no_frames(models):
     with pytest.raises(NotFound):
         engine.frame(run, 0, "x0")
     engine.close()
+
+
+@pytest.mark.parametrize("model", ["shapes", "random"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_finishes_on_every_family(engine, sampler, model):
+    for steps in (1, 6):
+        run = engine.submit(request(model, sampler=sampler, steps=steps), View(preview="off"))
+        done = last(engine, run)
+        assert isinstance(done, Finished), done
+        assert done.steps_recorded == steps == len(engine.levels(run))
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("steps", [1, 2, 40])
+def test_every_spacing_runs_or_says_why_not(engine, spacing, steps):
+    asked = request("shapes", spacing=spacing, steps=steps)
+    done = last(engine, engine.submit(asked, View(preview="off")))
+    if isinstance(done, Failed):
+        assert "steps" in done.message and "This run failed" not in done.message
+    else:
+        assert isinstance(done, Finished)
+
+
+def test_numbers_that_run_out_of_range_end_the_run_in_words(engine, monkeypatch):
+    original = ExactIcons.predict
+    monkeypatch.setattr(ExactIcons, "predict", lambda *a: original(*a) * float("inf"))
+    end = last(engine, engine.submit(request("shapes")))
+    assert isinstance(end, Failed) and "out of range" in end.message
