@@ -43,6 +43,13 @@ def fold_out(page, name: str) -> None:
     page.click(f"#{name} > button")
 
 
+def holds(page, field: str, value: str) -> None:
+    """Wait until a field's value is this."""
+    page.wait_for_function(
+        "([field, value]) => document.querySelector(field).value === value", arg=[field, value]
+    )
+
+
 def drop(page, path: Path) -> None:
     """Give a file to the restore field."""
     if not page.query_selector("#restore input[type=file]"):

@@ -85,11 +85,10 @@ def test_the_png_carries_its_recipe_and_brings_it_back(tab, tmp_path):
     acts.generate(page, "pizza", seed=1, steps=3)
     acts.done(page)
     acts.drop(page, path)
-    page.wait_for_function("document.querySelector('#seed input').value === '12'")
-    assert page.input_value("#prompt textarea") == "blue heart"
-    assert page.input_value("#steps input") == "7"
-    assert page.input_value("#count input") == "1"
-    assert "blue heart" in acts.message(page)
+    for field, value in (("seed", "12"), ("steps", "7"), ("count", "1")):
+        acts.holds(page, f"#{field} input", value)
+    acts.holds(page, "#prompt textarea", "blue heart")
+    page.wait_for_selector("#message .message:has-text('blue heart')")
 
 
 def test_a_restored_recipe_reaches_folded_controls(tab, tmp_path):
