@@ -12,6 +12,7 @@ COMMANDS = {
     "data": "fetch the icon sets, caption, split and pack them",
     "text": "distil the sentence encoder into a small one",
     "vae": "train the autoencoder and whiten its latents",
+    "decoder": "train the autoencoder's decoder on, its latents staying as they are",
     "preview": "train the tiny decoder for live previews",
     "unet": "train the denoiser",
     "exact": "write exact-icons: the pictures and their caption embeddings",

@@ -7,6 +7,7 @@ Each is plain data. `small` is what the shipped folders were made with.
 from dataclasses import dataclass, field
 
 from studio.training.autoencoder import Config as Autoencoder
+from studio.training.decoder import Config as Decoder
 from studio.training.preview import Config as Preview
 from studio.training.text import Config as Text
 from studio.training.unet import Config as Unet
@@ -18,6 +19,7 @@ class Recipe:
 
     text: Text = field(default_factory=Text)
     vae: Autoencoder = field(default_factory=Autoencoder)
+    decoder: Decoder = field(default_factory=Decoder)
     preview: Preview = field(default_factory=Preview)
     unet: Unet = field(default_factory=Unet)
     concepts: int | None = 90  # beside the core; None: every concept and every style
@@ -39,6 +41,7 @@ RECIPES = {
             steps=3,
         ),
         vae=Autoencoder(channels=(8, 8, 8, 16), batch=4, steps=5, crop=32),
+        decoder=Decoder(batch=4, crop=32, steps=2),
         preview=Preview(width=8, batch=2, steps=3),
         unet=Unet(widths=(8, 16, 16), head=8, batch=4, steps=4, captions=3),
         concepts=None,
@@ -48,7 +51,8 @@ RECIPES = {
     "small": Recipe(
         text=Text(steps=1000),
         vae=Autoencoder(steps=1700),
-        preview=Preview(),
+        decoder=Decoder(workers=2),
+        preview=Preview(steps=700),
         unet=Unet(batch=48, steps=5000, workers=2),
     ),
     "full": Recipe(
@@ -63,6 +67,7 @@ RECIPES = {
             steps=20_000,
         ),
         vae=Autoencoder(channels=(32, 64, 128, 192), batch=64, steps=60_000),
+        decoder=Decoder(batch=64, steps=20_000),
         preview=Preview(width=24, batch=32, steps=10_000),
         unet=Unet(
             widths=(96, 256, 384),

@@ -24,6 +24,7 @@ from studio.training import (
     samples,
     subset,
 )
+from studio.training import decoder as decoders
 from studio.training import exact as exacts
 from studio.training import export as exports
 from studio.training import preview as previews
@@ -63,6 +64,16 @@ def vae(args: argparse.Namespace) -> int:
     return 0
 
 
+def decoder(args: argparse.Namespace) -> int:
+    recipe, data = RECIPES[args.config], dataset.load(args.data)
+    config, model = with_steps(recipe.decoder, args), _vae(args)
+    config = _spread(config, args)
+    kind = {"seed": args.seed, "device": args.device, "pace": _pace(config, args)}
+    decoders.train(model, data, args.runs / "decoder", config, **kind)
+    model.save_pretrained(args.runs / "vae" / "export")
+    return 0
+
+
 def preview(args: argparse.Namespace) -> int:
     recipe, data = RECIPES[args.config], dataset.load(args.data)
     config, model = with_steps(recipe.preview, args), _vae(args)
@@ -79,10 +90,7 @@ def preview(args: argparse.Namespace) -> int:
 def unet(args: argparse.Namespace) -> int:
     recipe, data = RECIPES[args.config], dataset.load(args.data)
     config, folder = with_steps(recipe.unet, args), args.runs / "unet"
-    if args.device != "cpu":
-        config = dataclasses.replace(config, workers=1)
-    if config.workers > 1:
-        torch.set_num_threads(1)
+    config = _spread(config, args)
     model, (encoder, tokens) = _vae(args), _text(args)
     rows, weights = _rows(data, recipe)
     cache = conditioning.cache(
@@ -148,6 +156,15 @@ def export(args: argparse.Namespace) -> int:
     exports.check(folder)
     print(f"wrote {folder}")
     return 0
+
+
+def _spread(config, args: argparse.Namespace):
+    """One thread a worker on the CPU, where a crew shares a batch; no crew elsewhere."""
+    if args.device != "cpu":
+        return dataclasses.replace(config, workers=1)
+    if config.workers > 1:
+        torch.set_num_threads(1)
+    return config
 
 
 def _pace(config, args: argparse.Namespace) -> loop.Pace:

@@ -36,7 +36,7 @@ def made(packed, teacher, tmp_path_factory) -> Path:
     ]
     threads = torch.get_num_threads()
     train("text", *where, "--teacher", teacher)
-    for recipe in ("vae", "preview", "unet", "exact", "export"):
+    for recipe in ("vae", "decoder", "preview", "unet", "exact", "export"):
         assert train(recipe, *where) == 0
     torch.set_num_threads(threads)
     return folder
