@@ -53,8 +53,9 @@ def scan(models: Path) -> Catalog:
             continue
         try:
             entries[folder.name] = inspect(folder)
-        except BadCheckpoint as error:
-            refused[folder.name] = str(error)
+        except (BadCheckpoint, OSError) as error:
+            cannot = f"{folder.name} cannot be read; check its files' permissions."
+            refused[folder.name] = str(error) if isinstance(error, BadCheckpoint) else cannot
             log.warning("%s is not offered: %s", folder.name, error)
     order = sorted(entries.values(), key=lambda e: (not e.preferred, not e.trained, e.id))
     return Catalog({entry.id: entry for entry in order}, refused)

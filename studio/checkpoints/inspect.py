@@ -32,6 +32,7 @@ ALLOWED = {
         "PNDMScheduler",
     ),
 }
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")  # without one, every word is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ def _stable_diffusion(folder: Path) -> Entry:
                 f"{folder.name} names {str(name)[:60]!r} as its {part.replace('_', ' ')}; "
                 f"this studio opens {' or '.join(classes[:2])}."
             )
+    if not any((folder / "tokenizer" / name).is_file() for name in VOCABULARIES):
+        raise BadCheckpoint(f"{folder.name} has a tokenizer without a vocabulary.")
     unet = read_json(folder / "unet" / "config.json")
     vae = read_json(folder / "vae" / "config.json")
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+from pathlib import Path
 
 from studio.checkpoints.checkpoint import Checkpoint, Progress
 from studio.checkpoints.inspect import Entry
 from studio.errors import BadCheckpoint
 
+log = logging.getLogger(__name__)
 OFFLINE = {  # read by the libraries when they are first imported
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -33,7 +36,17 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
     if entry.family not in FAMILIES:
         raise BadCheckpoint(f"The family {entry.family!r} of {entry.id} is not known here.")
     family = importlib.import_module(FAMILIES[entry.family])
-    return family.load(entry, device, progress, others)
+    try:
+        return family.load(entry, device, progress, others)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        log.warning("%s does not load", entry.id, exc_info=error)
+        raise BadCheckpoint(f"{entry.id} does not load: {reason(error, entry.folder)}.") from None
+
+
+def reason(error: BaseException, folder: Path) -> str:
+    """An exception in a few words, without the path of the folder that it may name."""
+    lines = str(error).replace(str(folder), folder.name).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
 
 
 FAMILIES = {  # each module has a `load`, and is imported when a checkpoint of it is

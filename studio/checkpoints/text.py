@@ -18,7 +18,10 @@ class TextEncoder:
     """A prompt in, its hidden states or one normalised embedding out."""
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        """`folder` holds `tokenizer/` and `text_encoder/`; raises BadCheckpoint."""
+        """`folder` holds `tokenizer/` and `text_encoder/`.
+
+        Raises BadCheckpoint, or what the library raises; `load` makes a sentence of that.
+        """
         index = read_json(folder / "model_index.json")
         transformers = importlib.import_module("transformers")
         transformers.logging.disable_progress_bar()
@@ -28,12 +31,9 @@ class TextEncoder:
             name = index[part][1]
             if name not in ALLOWED[part]:
                 raise BadCheckpoint(f"{folder.name} names {name[:60]!r} as its {part}.")
-            try:
-                made[part] = getattr(transformers, name).from_pretrained(
-                    folder / part, local_files_only=True, **options
-                )
-            except (OSError, ValueError, RuntimeError, KeyError) as error:
-                raise BadCheckpoint(f"{folder.name}/{part} does not load: {error}") from error
+            made[part] = getattr(transformers, name).from_pretrained(
+                folder / part, local_files_only=True, **options
+            )
         self.tokenizer = made["tokenizer"]
         self.model = made["text_encoder"].to(device, torch.float32).eval().requires_grad_(False)
         config = self.model.config

@@ -88,8 +88,8 @@ class StableDiffusion:
             made = kind.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            raise BadCheckpoint(f"{self.entry.id}/{part} does not load: {error}") from error
+        except RuntimeError as error:  # weights that do not fit the configuration
+            raise ValueError(f"its {part} does not fit its configuration") from error
         for name, p in made.named_parameters():
             if not bool(torch.isfinite(p).all()):
                 raise BadCheckpoint(f"{self.entry.id}/{part}: {name} holds NaN or infinity.")
