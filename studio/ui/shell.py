@@ -15,14 +15,17 @@ from starlette.staticfiles import StaticFiles
 
 from studio.contract import Engine
 from studio.settings import Settings
-from studio.ui import tab_generate, theme, words
+from studio.ui import tab_generate, tab_noise, theme, words
 from studio.ui.page import Page
 from studio.ui.player import FIRST_RUN, mount
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
 
 # Name in the catalogue, elem_id, layout. A new tab is one file and one line here.
-TABS = (("tab_generate", "tab_generate", tab_generate.tab),)
+TABS = (
+    ("tab_generate", "tab_generate", tab_generate.tab),
+    ("tab_noise", "tab_noise", tab_noise.tab),
+)
 
 UP = ("ready", "denoising")
 STATUS_S, STATUS_MOST = 0.5, 600  # how often a page asks for the engine's state, and how many times
