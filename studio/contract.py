@@ -54,13 +54,17 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Where on the path a step was asked: network time t, its share t/T, and the noise there."""
+    """Where on the path a step was asked: network time t, its share t/T, and the noise there.
+
+    `step` is the `Step.index` that asked: of a long run not every step is recorded.
+    """
 
     t: float
     share: float
     alpha: float
     sigma: float
     logsnr: float  # of the asked state; inf at the clean end
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +236,15 @@ class Engine(Protocol):
         ...
 
     def frame(self, run: str, step: int, what: What, picture: int = 0) -> bytes:
-        """One recorded frame as PNG bytes; step in [0, steps_recorded)."""
+        """One recorded frame as PNG bytes; `step` is a place in `levels`, [0, steps_recorded)."""
         ...
 
     def film(self, run: str, kind: Film, what: What = "x0", picture: int = 0) -> bytes:
-        """The whole recorded run as an animated GIF or an MP4."""
+        """The recorded run in a few seconds, as an animated GIF or an MP4. One at a time a run."""
         ...
 
     def levels(self, run: str) -> tuple[Level, ...]:
-        """The level of every recorded step, for the scrubber's labels."""
+        """The level of every recorded step in order, each with the step that it is of."""
         ...
 
     def known(self, model: str, prompt: str) -> Known:

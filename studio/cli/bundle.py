@@ -28,8 +28,8 @@ def write_bundle(engine: Engine, finished: Finished, folder: Path) -> None:
         names = {what: f"{what}-{k:03d}.jpg" for what in QUALITY}
         for what, name in names.items():
             write_atomic(folder / name, _frame(engine, finished.run, k, what))
-        place = {"index": k, "t": level.t, "share": level.share, "logsnr": level.logsnr}
-        steps.append(place | {"ms": round(finished.step_ms[k], 2)} | names)
+        place = {"index": level.step, "t": level.t, "share": level.share, "logsnr": level.logsnr}
+        steps.append(place | {"ms": round(finished.step_ms[level.step], 2)} | names)
     write_atomic(folder / "picture.png", finished.pictures[0])
     titles = {info.id: info.title for info in engine.catalog()}
     said = {

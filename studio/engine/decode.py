@@ -32,6 +32,13 @@ def picture(checkpoint: Checkpoint, state: Tensor) -> np.ndarray:
     raise OutOfMemory("The device had no room to decode this picture; make it smaller.")
 
 
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the places 0 … count - 1, evenly apart, the first and the last included."""
+    if count <= most:
+        return list(range(count))
+    return [round(k * (count - 1) / (most - 1)) for k in range(most)]
+
+
 def frames(
     painter: Painter, recording: Recording, what: What, index: int, steps: Sequence[int]
 ) -> Generator[None, None, list[np.ndarray]]:

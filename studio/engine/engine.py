@@ -130,8 +130,14 @@ class LocalEngine:
     def film(self, run: str, kind: Film, what: What = "x0", picture: int = 0) -> bytes:
         if kind not in film.FILMS:
             raise NotFound(f"A film is one of {', '.join(film.FILMS)}.")
-        frames = self._frames(run, what, picture, None)
-        return film.FILMS[kind]([film.enlarged(frame, what) for frame in frames])
+        filming = self._ticket(run).filming
+        if not filming.acquire(blocking=False):
+            raise Busy("A film of this run is being made already; wait for it.")
+        try:
+            frames = self._frames(run, what, picture, None)
+            return film.FILMS[kind]([film.enlarged(frame, what) for frame in frames])
+        finally:
+            filming.release()
 
     def _frames(
         self, run: str, what: What, picture: int, steps: list[int] | None

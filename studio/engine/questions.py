@@ -14,6 +14,7 @@ from studio.engine import decode
 from studio.engine.jobs import Job, short
 from studio.engine.ticket import Ticket
 from studio.engine.worker import Worker
+from studio.imaging import film
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +22,13 @@ log = logging.getLogger(__name__)
 def frames(
     worker: Worker, ticket: Ticket, what: What, picture: int, steps: list[int] | None
 ) -> Job:
-    """The frames of some steps of a run, or of all: a list of (H, W, 3) uint8."""
+    """The frames of some steps of a run, or those of its film: a list of (H, W, 3) uint8."""
     checkpoint = worker.checkpoint(ticket.request.model)
     yield
     if ticket.recording is None:  # it has not begun
         return []
     if steps is None:
-        steps = list(range(len(ticket.recording.levels)))
+        steps = decode.spread(len(ticket.recording.levels), film.MOST)
     painter = worker.residents.painter(checkpoint.entry.id)
     return (yield from decode.frames(painter, ticket.recording, what, picture, steps))
 

@@ -1,12 +1,14 @@
 """What a run leaves behind: x_t and x̂0 of every accepted step, in half precision.
 
-All recordings share one byte budget. When it is full the oldest finished one goes; a run that
-alone is larger than the budget keeps every second step, then every fourth, and so on.
+All recordings share one byte budget. When it is full the oldest finished one goes; while all of
+them go on, the largest keeps every second step, then every fourth, and so on, and always its
+newest. `Level.step` says which steps they are.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -27,13 +29,13 @@ class Recording:
         self.finished = False
         self.freed = False
         self._stride = 1
-        self._seen = 0
 
     def add(self, level: Level, xt: torch.Tensor, x0: torch.Tensor) -> None:
-        """Keep a step, unless thinning says that it is left out."""
-        self._seen += 1
-        if self.freed or (self._seen - 1) % self._stride:
+        """Keep a step; the one before it goes if thinning leaves it out."""
+        if self.freed:
             return
+        if self.levels and self.levels[-1].step % self._stride:
+            self._keep(range(len(self.levels) - 1))
         self.levels.append(level)
         self.xt.append(_half(xt))
         self.x0.append(_half(x0))
@@ -46,15 +48,21 @@ class Recording:
         self._count()
 
     def thin(self) -> None:
-        """Drop every second step."""
+        """Drop every second step but the newest; of two, the older."""
         self._stride *= 2
-        self.levels, self.xt, self.x0 = self.levels[::2], self.xt[::2], self.x0[::2]
-        self._count()
+        newest = len(self.levels) - 1
+        on = [k for k, level in enumerate(self.levels[:-1]) if level.step % self._stride == 0]
+        self._keep([*on, newest] if newest > 1 else [newest])
 
     def free(self) -> None:
         """Drop everything."""
         self.levels, self.xt, self.x0 = [], [], []
         self.bytes, self.freed = 0, True
+
+    def _keep(self, places: Sequence[int]) -> None:
+        self.levels = [self.levels[k] for k in places]
+        self.xt, self.x0 = [self.xt[k] for k in places], [self.x0[k] for k in places]
+        self._count()
 
     def _count(self) -> None:
         self.bytes = sum(map(_bytes, self.xt)) + sum(map(_bytes, self.x0))
@@ -86,11 +94,12 @@ class Shelf:
         with self._lock:
             while sum(r.bytes for r in self._recordings) > self._budget:
                 done = [r for r in self._recordings if r.finished and r is not growing]
+                going = [r for r in (growing, *self._recordings) if len(r.levels) > 1]
                 if done:
                     done[0].free()
                     self._recordings.remove(done[0])
-                elif len(growing.levels) > 1:
-                    growing.thin()
+                elif going:
+                    max(going, key=lambda r: r.bytes).thin()
                 else:
                     return
 

@@ -168,7 +168,8 @@ class Run:
 
     def _level(self, ask: Ask) -> Level:
         at = ask.level
-        return Level(at.t, self.checkpoint.path.share(at), at.alpha, at.sigma, at.logsnr)
+        share = self.checkpoint.path.share(at)
+        return Level(at.t, share, at.alpha, at.sigma, at.logsnr, ask.step)
 
     def _draw(self, ask: Ask, x: Tensor, x0: Tensor, parts: dict) -> dict[str, Any]:
         """The fields of a Step that are pictures; none while the last ones are not paid off."""

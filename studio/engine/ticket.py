@@ -6,6 +6,7 @@ No torch: a ticket is made by the thread that submits.
 from __future__ import annotations
 
 import secrets
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class Ticket:
     finishing: bool = False
     served: float = 0.0  # seconds of the device, as shares of forwards
     recording: Recording | None = None
+    filming: threading.Lock = field(default_factory=threading.Lock)  # one film at a time
 
     @property
     def over(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from studio.imaging.encode import enlarge_lanczos, enlarge_nearest
 SECONDS = 2.5  # the moving part
 HOLD = 1.2  # seconds on the last frame
 RATE = 30  # frames a second in an MP4
+MOST = 75  # frames worth showing in that time
 H264 = {"crf": "18", "preset": "veryfast"}
 SIDE = 384  # small pictures are enlarged by the largest whole factor that stays within this
 
@@ -36,7 +38,6 @@ def gif(frames: Sequence[np.ndarray]) -> bytes:
     The frames share one palette, taken from the last of them, where the picture is; noise is
     dithered into it.
     """
-    pause = _pause(len(frames))
     pictures = [Image.fromarray(frame) for frame in frames]
     palette = _palette(pictures)
     pictures = [picture.quantize(palette=palette) for picture in pictures]
@@ -46,7 +47,7 @@ def gif(frames: Sequence[np.ndarray]) -> bytes:
         "GIF",
         save_all=True,
         append_images=pictures[1:],
-        duration=[pause] * (len(pictures) - 1) + [round(1000 * HOLD)],
+        duration=[10 * max(2, ticks) for ticks in _ticks(len(frames), 100)],
         loop=0,
         disposal=1,
         optimize=False,
@@ -62,16 +63,16 @@ def mp4(frames: Sequence[np.ndarray]) -> bytes:
     import av  # only when a film is asked for: it loads a dozen shared libraries
 
     height, width = (side - side % 2 for side in frames[0].shape[:2])
-    repeat = max(1, round(RATE * SECONDS / len(frames)))
+    repeats = _ticks(len(frames), RATE)
     with tempfile.TemporaryDirectory() as folder:  # moving the index to the front needs a file
         file = Path(folder) / "run.mp4"
         with av.open(str(file), "w", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=RATE, options=H264)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            for k, frame in enumerate(frames):
+            for frame, repeat in zip(frames, repeats, strict=True):
                 cut = np.ascontiguousarray(frame[:height, :width])
                 picture = av.VideoFrame.from_ndarray(cut, format="rgb24")
-                for _ in range(round(RATE * HOLD) if k == len(frames) - 1 else repeat):
+                for _ in range(max(1, repeat)):
                     picture.pts = None
                     container.mux(stream.encode(picture))
             container.mux(stream.encode())
@@ -81,9 +82,10 @@ def mp4(frames: Sequence[np.ndarray]) -> bytes:
 FILMS = {"gif": gif, "mp4": mp4}
 
 
-def _pause(count: int) -> int:
-    """Milliseconds a frame: hundredths, and no less than browsers honour."""
-    return max(20, 10 * round(100 * SECONDS / count))
+def _ticks(count: int, rate: int) -> list[int]:
+    """How many 1/rate seconds each frame is shown: SECONDS among all but the last, then HOLD."""
+    edges = [round(rate * SECONDS * k / max(1, count - 1)) for k in range(count)]
+    return [b - a for a, b in pairwise(edges)] + [round(rate * HOLD)]
 
 
 def _palette(pictures: list[Image.Image]) -> Image.Image:

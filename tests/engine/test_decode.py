@@ -78,3 +78,10 @@ def test_a_freed_recording_says_what_to_do():
     recording.free()
     with pytest.raises(NotFound, match="run its recipe again"):
         drain(decode.frames(Painter(Closed()), recording, "x0", 0, [0]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 74, 75, 76, 1000])
+def test_a_spread_is_even_and_has_both_ends(count):
+    places = decode.spread(count, 75)
+    assert len(places) == min(count, 75) and places == sorted(set(places))
+    assert places[:1] == [0][:count] and places[-1:] == [count - 1][:count]

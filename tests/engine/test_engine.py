@@ -1,5 +1,6 @@
 """LocalEngine's verbs, on small real checkpoints."""
 
+import io
 import subprocess
 import sys
 import threading
@@ -7,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from studio.checkpoints.families.exact import ExactIcons
 from studio.contract import Cancelled, Decoding, Failed, Finished, Loading, Queued, Step, View
@@ -15,6 +17,7 @@ from studio.diffusion.spacing import SPACINGS
 from studio.engine import decode
 from studio.engine.engine import LocalEngine
 from studio.errors import BadRequest, Busy, NotFound, OverBudget, StudioError
+from studio.imaging import film
 from studio.settings import Settings
 from tests.engine.watching import events, finish, last, pictures, request, rgb
 
@@ -266,6 +269,38 @@ def test_a_film_has_a_frame_for_every_step(engine, kind):
     run = engine.submit(request("shapes"))
     last(engine, run)
     assert engine.film(run, kind)[:12].startswith(b"GIF89a" if kind == "gif" else b"\x00\x00\x00")
+
+
+def test_a_film_of_a_long_run_has_a_bounded_number_of_frames(engine):
+    run = engine.submit(request("shapes", steps=160), View(preview="off"))
+    assert last(engine, run).steps_recorded == 160
+    movie = Image.open(io.BytesIO(engine.film(run, "gif")))
+    assert movie.n_frames <= 75
+
+
+def test_one_film_of_a_run_is_made_at_a_time(engine, monkeypatch):
+    run = engine.submit(request("shapes"))
+    last(engine, run)
+
+    def twice(frames):
+        with pytest.raises(Busy, match="wait"):
+            engine.film(run, "mp4")
+        return b"film"
+
+    monkeypatch.setitem(film.FILMS, "gif", twice)
+    assert engine.film(run, "gif") == engine.film(run, "gif") == b"film"
+
+
+def test_a_thinned_recording_says_which_steps_it_holds(models):
+    room = 2 * 3 * 32 * 32 * 2 * 6  # of six steps
+    engine = LocalEngine(Settings(models=models, record_bytes=room, threads=1)).start(warm=False)
+    run = engine.submit(request("shapes", steps=20))
+    done = last(engine, run)
+    steps = [level.step for level in engine.levels(run)]
+    assert len(steps) == done.steps_recorded <= 6 and (steps[0], steps[-1]) == (0, 19)
+    picture = pictures(done)[0]
+    assert abs(rgb(engine.frame(run, len(steps) - 1, "x0")).astype(int) - picture).max() <= 2
+    engine.close()
 
 
 def test_a_forgotten_run_is_gone(engine):

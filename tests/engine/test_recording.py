@@ -8,7 +8,7 @@ BYTES = 2 * STATE.numel() * 2  # x_t and x̂0 of a step, in half precision
 
 
 def level(k=0):
-    return Level(t=float(k), share=0.5, alpha=0.8, sigma=0.6, logsnr=0.5)
+    return Level(t=float(k), share=0.5, alpha=0.8, sigma=0.6, logsnr=0.5, step=k)
 
 
 def fill(shelf, recording, steps):
@@ -61,12 +61,39 @@ def test_a_run_larger_than_the_budget_is_thinned_evenly():
     shelf = Shelf(4 * BYTES)
     recording = shelf.new()
     fill(shelf, recording, 16)
-    assert [lv.t for lv in recording.levels] == [0.0, 4.0, 8.0, 12.0]
+    assert [lv.step for lv in recording.levels] == [0, 8, 15]
     for t in range(16, 32):
         recording.add(level(t), STATE, STATE)
         shelf.fit(recording)
-    assert [lv.t for lv in recording.levels] == [0.0, 8.0, 16.0, 24.0]
+    assert [lv.step for lv in recording.levels] == [0, 16, 31]
     assert shelf.bytes <= 4 * BYTES
+
+
+def test_the_newest_step_is_always_there():
+    shelf = Shelf(4 * BYTES)
+    recording = shelf.new()
+    for step in range(40):
+        recording.add(level(step), STATE * step / 40, STATE)
+        shelf.fit(recording)
+        assert recording.levels[0].step == 0 and recording.levels[-1].step == step
+        assert torch.equal(recording.xt[-1], (STATE * step / 40).half())
+        assert len(recording.levels) == len(recording.xt) == len(recording.x0)
+
+
+def test_the_largest_run_that_goes_makes_room_for_a_small_one():
+    shelf = Shelf(6 * BYTES)
+    long, short = shelf.new(), shelf.new()
+    fill(shelf, long, 5)
+    fill(shelf, short, 3)
+    assert [lv.step for lv in short.levels] == [0, 1, 2]
+    assert [lv.step for lv in long.levels] == [0, 2, 4]
+
+
+def test_a_budget_of_nothing_keeps_the_newest_step_alone():
+    shelf = Shelf(0)
+    recording = shelf.new()
+    fill(shelf, recording, 5)
+    assert [lv.step for lv in recording.levels] == [4]
 
 
 def test_dropping_a_recording_frees_it_and_may_be_repeated():
