@@ -15,8 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from studio import contract
 from studio.checkpoints.catalog import scan
-from studio.contract import Event, Film, Known, Level, Loading, Queued, Request, View, What
+from studio.contract import (
+    Cancelled,
+    Event,
+    Failed,
+    Film,
+    Known,
+    Level,
+    Loading,
+    Queued,
+    Request,
+    View,
+    What,
+)
 from studio.engine import offers
+from studio.engine.jobs import answer, settle, short
 from studio.engine.lab import Lab
 from studio.engine.ticket import Ticket
 from studio.errors import Busy, NotFound, StudioError
@@ -33,7 +46,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 KEPT_RUNS = 256  # finished runs whose pictures and steps can still be asked for
 KEPT_BYTES = 128 * 2**20  # of their events: pictures and previews
-PATIENCE = 120.0  # seconds that a frame or a question about a prompt may wait for its turn
 STARTING = "starting the engine"
 
 
@@ -46,6 +58,7 @@ class LocalEngine:
         self._catalog = scan(settings.models)
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
         self._inbox: deque[Callable[[Worker], None]] = deque()
+        self._asked: set[Future] = set()  # questions without an answer yet
         self._wake = threading.Condition()
         self._closed = False
         self._broken: str | None = None
@@ -54,7 +67,10 @@ class LocalEngine:
         self.lab = Lab(self._start_job, self._catalog)
 
     def start(self, warm: bool = True) -> LocalEngine:
-        """Start the worker; idempotent. `warm` loads the default checkpoint while it is idle."""
+        """Start the worker; idempotent. `warm` loads the default checkpoint while it is idle.
+
+        The first run or question starts it too, where a page is served by other means.
+        """
         with self._wake:
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -92,10 +108,12 @@ class LocalEngine:
             if ahead >= self._settings.queue_limit:
                 raise Busy(f"{ahead} runs are waiting already; try again in a moment.")
             self._tickets[ticket.id] = ticket
-        ticket.stream.put(Queued(ticket.id, ahead))
-        if self._worker is None:
-            ticket.stream.put(Loading(ticket.id, resolved.model, STARTING))
-        self._post(lambda worker: worker.admit(ticket))
+            ticket.stream.put(Queued(ticket.id, ahead))
+            if self._worker is None:
+                ticket.stream.put(Loading(ticket.id, resolved.model, STARTING))
+            self._inbox.append(lambda worker: worker.admit(ticket))
+            self._wake.notify_all()
+        self.start(warm=False)
         return ticket.id
 
     def events(self, run: str, timeout: float | None = None) -> Iterator[Event]:
@@ -105,6 +123,8 @@ class LocalEngine:
         ticket = self._tickets.get(run)
         if ticket is not None:
             ticket.cancelled = True
+            if ticket.recording is None:  # it has not begun: there is no forward to wait for
+                ticket.stream.put(Cancelled(ticket.id))
 
     def finish(self, run: str) -> None:
         ticket = self._tickets.get(run)
@@ -116,6 +136,8 @@ class LocalEngine:
             ticket = self._tickets.pop(run, None)
         if ticket is not None:
             ticket.cancelled = True
+            if ticket.recording is None:
+                ticket.stream.put(Cancelled(ticket.id))
             self._post(lambda worker: worker.forget(ticket))
 
     # A run's recording
@@ -162,7 +184,9 @@ class LocalEngine:
             self._closed = True
             self._wake.notify_all()
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None:
+            self._settle(None)
+        elif thread is not threading.current_thread():
             thread.join(timeout=60)
 
     # Between the callers' threads and the worker's
@@ -202,18 +226,21 @@ class LocalEngine:
 
             return getattr(questions, question)(worker, *about)
 
-        future = self._start_job(make)
-        try:
-            return future.result(PATIENCE)
-        except TimeoutError:
-            future.cancel()
-            raise Busy("The engine did not come to it in time; try again in a moment.") from None
+        return answer(self._start_job(make))
 
-    def _start_job(self, make: Callable[[Worker], Any]) -> Future:
+    def _start_job(self, make: Callable[[Worker], Job]) -> Future:
         future: Future = Future()
+
+        def job(worker: Worker) -> Job:
+            return (yield from make(worker))  # what fails in here is the asker's to hear
+
         with self._wake:
             self._check_open()
-        self._post(lambda worker: worker.jobs.add(make(worker), future))
+            self._asked.add(future)
+            self._inbox.append(lambda worker: worker.jobs.add(job(worker), future))
+            self._wake.notify_all()
+        future.add_done_callback(self._asked.discard)
+        self.start(warm=False)
         return future
 
     # The worker's thread
@@ -226,7 +253,7 @@ class LocalEngine:
             worker = Worker(self._settings, self._catalog)
         except Exception as error:
             log.exception("the engine did not start")
-            self._give_up(f"The engine did not start: {error}.")
+            self._settle(f"The engine did not start: {short(error)}.")
             return
         self._worker = worker
         if warm:
@@ -238,6 +265,7 @@ class LocalEngine:
                 log.exception("a turn failed")
                 worker.abandon("Something went wrong in the engine; try it again.")
         worker.abandon(None)
+        self._settle(None)
 
     def _take(self, worker: Worker) -> bool:
         """Do what was posted, waiting while there is nothing else to do; False when closed."""
@@ -247,13 +275,19 @@ class LocalEngine:
             posted = list(self._inbox)
             self._inbox.clear()
         for what in posted:
-            what(worker)
+            try:
+                what(worker)
+            except Exception:
+                log.exception("what was asked of the worker failed")
         return not self._closed
 
-    def _give_up(self, reason: str) -> None:
-        """Nothing will ever run: say so to whoever waits."""
+    def _settle(self, broken: str | None) -> None:
+        """Nothing more will run: say so to whoever waits. `broken` is why, unless it was closed."""
         with self._wake:
-            self._broken = reason
-            waiting = list(self._tickets.values())
-        for ticket in waiting:
-            ticket.stream.put(contract.Failed(ticket.id, reason))
+            self._broken, self._closed = broken, True
+            tickets, asked = list(self._tickets.values()), list(self._asked)
+            self._inbox.clear()
+        for ticket in tickets:  # those that are over take no further event
+            ticket.stream.put(Failed(ticket.id, broken) if broken else Cancelled(ticket.id))
+        for future in asked:
+            settle(future, StudioError(broken or "The engine was stopped."))

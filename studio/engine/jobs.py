@@ -11,8 +11,9 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from typing import Any
 
-from studio.errors import StudioError
+from studio.errors import Busy, StudioError
 
+PATIENCE = 120.0  # seconds that a question may wait for its answer
 log = logging.getLogger(__name__)
 
 Job = Generator[None, None, Any]
@@ -43,24 +44,38 @@ class Jobs:
             next(job)
             self._jobs.append((job, future))
         except StopIteration as end:
-            _settle(future, end.value)
+            settle(future, end.value)
         except StudioError as error:
-            _settle(future, error)
+            settle(future, error)
         except Exception as error:
             log.exception("a job failed")
-            _settle(future, StudioError(f"This could not be made: {short(error)}."))
+            settle(future, StudioError(f"This could not be made: {short(error)}."))
 
     def stop(self) -> None:
         """Give up all of them."""
         for job, future in self._jobs:
             job.close()
-            _settle(future, StudioError("The engine was stopped; ask again."))
+            settle(future, StudioError("The engine was stopped; ask again."))
         self._jobs.clear()
 
 
-def _settle(future: Future, outcome: object) -> None:
-    """Hand over a result or an error, unless whoever asked has given up meanwhile."""
-    if not future.set_running_or_notify_cancel():
+def answer(future: Future) -> Any:
+    """What a job returned, or raised; Busy where it takes longer than anybody's patience."""
+    try:
+        return future.result(PATIENCE)
+    except TimeoutError:
+        raise late(future) from None
+
+
+def late(future: Future) -> Busy:
+    """Give a question up; the error to raise."""
+    future.cancel()
+    return Busy("The engine did not come to it in time; try again in a moment.")
+
+
+def settle(future: Future, outcome: object) -> None:
+    """Hand over a result or an error, unless it is settled or whoever asked has given up."""
+    if future.done() or not future.set_running_or_notify_cancel():
         return
     if isinstance(outcome, Exception):
         future.set_exception(outcome)

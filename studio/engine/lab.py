@@ -18,7 +18,7 @@ from PIL import Image
 from studio import noising
 from studio.checkpoints.catalog import Catalog
 from studio.engine import lab_paths
-from studio.engine.jobs import Job
+from studio.engine.jobs import PATIENCE, Job, answer, late
 from studio.errors import BadRequest
 from studio.imaging import film
 from studio.imaging.pictures import open_picture
@@ -54,7 +54,7 @@ class Lab:
 
             return (yield from lab_forward.process(worker, asked, rgb, against))
 
-        return self._start(job).result()
+        return answer(self._start(job))
 
     def strip(self, asked: Noising, picture: bytes, shares: tuple[float, ...]) -> noising.Strip:
         shares = noising.check_shares(shares)
@@ -65,7 +65,7 @@ class Lab:
 
             return (yield from lab_forward.strip(worker, asked, rgb, shares))
 
-        return self._start(job).result()
+        return answer(self._start(job))
 
     def film(self, asked: Noising, picture: bytes, frames: int = 33) -> bytes:
         shares = noising.check_shares(tuple(k / (frames - 1) for k in range(frames)))
@@ -76,7 +76,7 @@ class Lab:
 
             return (yield from lab_forward.frames(worker, asked, rgb, shares))
 
-        return film.gif([film.enlarged(frame, "xt") for frame in self._start(job).result()])
+        return film.gif([film.enlarged(frame, "xt") for frame in answer(self._start(job))])
 
     def decoded(
         self, asked: Noising, picture: bytes, shares: tuple[float, ...]
@@ -183,9 +183,11 @@ class Lab:
 
         def read() -> Iterator[Any]:
             try:
-                while (made := out.get()) is not END:
+                while (made := out.get(timeout=PATIENCE)) is not END:
                     yield made
-                future.result()
+                answer(future)
+            except queue.Empty:
+                raise late(future) from None
             finally:
                 stopped.set()
 

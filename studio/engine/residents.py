@@ -11,6 +11,7 @@ from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint, Progress
 from studio.checkpoints.load import load
 from studio.engine.previews import Painter
+from studio.errors import BadCheckpoint
 from studio.settings import Settings
 
 KEPT_PROMPTS = 512
@@ -23,6 +24,7 @@ class Residents:
         self.catalog, self.device = catalog, device
         self._cache = Cache(settings.cache_bytes)
         self._painters: dict[str, Painter] = {}
+        self._damaged: dict[str, str] = {}  # what was said when they did not load
         self._prompts: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
 
     def __contains__(self, id: str) -> bool:
@@ -37,8 +39,17 @@ class Residents:
         return self._cache.seconds.get(id, 0.0)
 
     def get(self, id: str, progress: Progress) -> Checkpoint:
-        """The checkpoint, loaded if need be. Raises NotFound, BadCheckpoint."""
-        checkpoint = self._cache.get(id, lambda: self._load(id, progress))
+        """The checkpoint, loaded if need be. Raises NotFound, BadCheckpoint.
+
+        One that did not load is not read again until the next start.
+        """
+        if id in self._damaged:
+            raise BadCheckpoint(self._damaged[id])
+        try:
+            checkpoint = self._cache.get(id, lambda: self._load(id, progress))
+        except BadCheckpoint as error:
+            self._damaged[id] = str(error)
+            raise
         for gone in set(self._painters) - set(self._cache.ids()):
             del self._painters[gone]
             for key in [key for key in self._prompts if key[0] == gone]:

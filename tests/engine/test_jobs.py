@@ -2,8 +2,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from studio.engine.jobs import Jobs, short
-from studio.errors import NotFound, StudioError
+from studio.engine import jobs as module
+from studio.engine.jobs import Jobs, answer, short
+from studio.errors import Busy, NotFound, StudioError
 
 
 def counting(n, seen, name):
@@ -59,6 +60,14 @@ def test_stopping_answers_everybody():
     with pytest.raises(StudioError, match="stopped"):
         future.result(0)
     assert not jobs
+
+
+def test_nobody_waits_for_ever(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    future = Future()
+    with pytest.raises(Busy, match="try again"):
+        answer(future)
+    assert future.cancelled()
 
 
 def test_an_errors_first_line_is_its_short_form():

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from studio.checkpoints.catalog import scan
+from studio.engine import residents as module
 from studio.engine.residents import Residents
-from studio.errors import NotFound
+from studio.errors import BadCheckpoint, NotFound
 from studio.settings import Settings
 
 
@@ -54,3 +55,17 @@ def test_what_is_not_there_is_not_found(residents):
 def test_conditions_carry_no_gradient(residents):
     condition = residents.condition(residents.get("random", quiet), "red disc")
     assert isinstance(condition, torch.Tensor) and not condition.requires_grad
+
+
+def test_a_checkpoint_that_does_not_load_is_read_once(residents, monkeypatch):
+    tried = []
+
+    def load(entry, *others):
+        tried.append(entry.id)
+        raise BadCheckpoint("It is damaged.")
+
+    monkeypatch.setattr(module, "load", load)
+    for _ in range(3):
+        with pytest.raises(BadCheckpoint, match="damaged"):
+            residents.get("random", quiet)
+    assert tried == ["random"]
