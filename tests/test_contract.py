@@ -10,8 +10,12 @@ import pytest
 import torch
 
 from studio.contract import Guidance
+from studio.diffusion.drive import solve
+from studio.diffusion.prediction import to_x0_eps
+from studio.diffusion.samplers.ask import Answer
+from studio.diffusion.samplers.invert import edict, edict_inverse
 from studio.diffusion.samplers.registry import SAMPLERS
-from studio.diffusion.spacing import SPACINGS
+from studio.diffusion.spacing import SPACINGS, levels
 from studio.engine import batcher
 from tests.engine.closed import Closed, start
 
@@ -144,3 +148,33 @@ def test_the_least_served_run_goes_first():
     first, second = start(checkpoint, alone=True), start(checkpoint, alone=True, seed=1)
     first.ticket.served = 2.0
     assert batcher.choose([first, second], lambda run: 32) == [second]
+
+
+@pytest.mark.parametrize("kind", ["eps", "v", "flow"])
+def test_an_invertible_pair_is_undone_exactly_in_any_company(kind):
+    """EDICT's two states in float64, each question answered in a forward with others' rows."""
+    checkpoint = Closed(*KINDS[kind])
+    way = levels(checkpoint.path, 8, "trailing")[1:]  # at the first level a flow has no data
+    noise = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(3)).double()
+    company = [start(checkpoint, seed=seed, count=2) for seed in (1, 2)]
+
+    def denoise(others):
+        rows = [run.inputs(run.names()) for run in others]
+
+        def answer(ask):
+            x = torch.cat([ask.x.float(), *(x for x, _, _ in rows)])
+            times = [ask.level.t, *(t for _, ts, _ in rows for t in ts)]
+            conditions = torch.cat([checkpoint.encode("a")[None], *(c for _, _, c in rows)])
+            raw = checkpoint.predict(x, times, conditions)[:1].double()
+            return Answer(ask.x, *to_x0_eps(checkpoint.prediction, raw, ask.x, ask.level))
+
+        return answer
+
+    pair = solve(edict(noise, checkpoint.path, way[:-1]), denoise(company))
+    for state, expected in zip(
+        pair, solve(edict(noise, checkpoint.path, way[:-1]), denoise([])), strict=True
+    ):
+        assert torch.equal(state, expected)
+    back = edict_inverse(pair[0], checkpoint.path, way[:-1][::-1], y=pair[1])
+    for state in solve(back, denoise(company)):
+        assert torch.allclose(state, noise, rtol=0, atol=1e-9)
