@@ -32,6 +32,12 @@ ALLOWED = {
         "PNDMScheduler",
     ),
 }
+WANTED = {  # fields of a UNet's configuration, and the further input that each asks for
+    "addition_embed_type": "more than a prompt",
+    "class_embed_type": "a class",
+    "num_class_embeds": "a class",
+    "encoder_hid_dim_type": "an encoded picture or another encoder's text",
+}
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")  # without one, every word is unknown
 
 
@@ -112,6 +118,7 @@ def _stable_diffusion(folder: Path) -> Entry:
     unet = read_json(folder / "unet" / "config.json")
     vae = read_json(folder / "vae" / "config.json")
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    _check_parts(folder, index, unet, vae)
     found = [h for part in ("unet", "vae", "text_encoder") for h in headers.weights(folder / part)]
     if (folder / "preview").is_dir():
         headers.weights(folder / "preview")
@@ -131,6 +138,31 @@ def _stable_diffusion(folder: Path) -> Entry:
         bytes=sum(h.bytes for h in found),
         prediction=str(scheduler.get("prediction_type", "epsilon")),
     )
+
+
+def _check_parts(folder: Path, index: dict, unet: dict, vae: dict) -> None:
+    """Raise BadCheckpoint for a network that wants more than a noisy state and a prompt."""
+    name, text = folder.name, read_json(folder / "text_encoder" / "config.json")
+    second = index.get("text_encoder_2")
+    if isinstance(second, list) and any(second):
+        raise BadCheckpoint(f"{name} has two text encoders, and this studio reads one (SD 1 or 2).")
+    for part, what in WANTED.items():
+        if unet.get(part) is not None and (part, unet[part]) != ("addition_embed_type", "text"):
+            raise BadCheckpoint(f"{name} has a UNet that wants {what}, which is not offered here.")
+    states = vae.get("latent_channels", 4)
+    if unet.get("in_channels", states) != states:
+        raise BadCheckpoint(
+            f"{name} has a UNet with {str(unet['in_channels'])[:20]} input channels for states of "
+            f"{str(states)[:20]}; inpainting and editing networks are not offered here."
+        )
+    said, hidden = unet.get("cross_attention_dim", 1280), text.get("hidden_size")
+    widths = said if isinstance(said, list) and said else [said]  # one for all blocks, or each its
+    wide = next((w for w in widths if w != hidden), hidden)
+    if hidden is not None and wide != hidden:
+        raise BadCheckpoint(
+            f"{name} has a UNet that reads prompts {str(wide)[:20]} numbers wide and a text "
+            f"encoder that writes {str(hidden)[:20]}; they do not belong together."
+        )
 
 
 def _exact(folder: Path) -> Entry:

@@ -7,10 +7,13 @@ own compiler (`torch._inductor` with freezing); the arithmetic is the same.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
 
 
 class PackedConv2d(nn.Module):
@@ -32,13 +35,24 @@ class PackedConv2d(nn.Module):
         )
 
 
+@torch.no_grad()
 def possible(device: str) -> bool:
-    """Whether this build and device have the operator."""
-    return (
-        device == "cpu"
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
-    )
+    """Whether this build and device have the operator, and it answers as Conv2d does.
+
+    Neither is a public part of torch, so one small convolution is tried.
+    """
+    if device != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    try:
+        x = torch.linspace(-1, 1, 2 * 8 * 6 * 6).reshape(2, 8, 6, 6)
+        conv = nn.utils.skip_init(nn.Conv2d, 8, 8, 3, padding=1)  # draws no random numbers
+        for p in conv.parameters():
+            p.copy_(torch.arange(p.numel()).sin().reshape(p.shape))
+        packed, plain = PackedConv2d(conv, list(x.shape)), conv(x)
+        return torch.allclose(packed(x), plain, rtol=1e-4, atol=1e-4)
+    except Exception as error:
+        log.info("convolutions are not packed: %s", error)
+        return False
 
 
 @torch.no_grad()

@@ -110,3 +110,34 @@ def test_a_damaged_configuration_is_refused(models, text):
 def test_one_bad_checkpoint_does_not_hide_the_others(models):
     (models / "random" / "unet" / "config.json").write_text("{")
     assert list(scan(models).entries) == ["shapes"]
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "sentence"),
+    [
+        ("unet/config.json", {"in_channels": 9}, "9 input channels for states of 4"),
+        ("unet/config.json", {"addition_embed_type": "text_time"}, "more than a prompt"),
+        ("unet/config.json", {"class_embed_type": "timestep"}, "a class"),
+        ("unet/config.json", {"num_class_embeds": 10}, "a class"),
+        ("unet/config.json", {"encoder_hid_dim_type": "ip_image_proj"}, "an encoded picture"),
+        ("unet/config.json", {"cross_attention_dim": 32}, "32 numbers wide"),
+        ("unet/config.json", {"cross_attention_dim": [16, 24]}, "24 numbers wide"),
+        ("model_index.json", {"text_encoder_2": ["transformers", "CLIPTextModel"]}, "two text"),
+    ],
+)
+def test_a_network_that_wants_other_inputs_is_refused_in_words(models, file, fields, sentence):
+    change(models / "random" / file, **fields)
+    assert sentence in refused(models)
+
+
+@pytest.mark.parametrize(
+    ("file", "fields"),
+    [
+        ("unet/config.json", {"addition_embed_type": "text"}),
+        ("unet/config.json", {"cross_attention_dim": [16, 16]}),
+        ("model_index.json", {"text_encoder_2": [None, None]}),
+    ],
+)
+def test_what_makes_no_difference_is_not_refused(models, file, fields):
+    change(models / "random" / file, **fields)
+    assert "random" in scan(models).entries

@@ -25,7 +25,7 @@ def test_both_families_load(models, id):
 
 
 def test_weights_that_do_not_fit_their_configuration_are_refused(models):
-    edit(models / "random" / "unet" / "config.json", cross_attention_dim=32)
+    edit(models / "random" / "unet" / "config.json", block_out_channels=[16, 48])
     with pytest.raises(BadCheckpoint, match=r"random does not load.*shape"):
         opened(models, "random")
 

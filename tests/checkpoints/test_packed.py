@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from studio.checkpoints.packed import PackedConv2d, pack
+from studio.checkpoints.packed import PackedConv2d, pack, possible
 
 
 def network() -> nn.Sequential:
@@ -38,6 +38,23 @@ def count(net: nn.Module) -> int:
 def test_the_answers_stay(rows, side, layout):
     x = picture(rows, side).contiguous(memory_format=layout)
     torch.testing.assert_close(packed()(x), network()(x), rtol=1e-5, atol=1e-6)
+
+
+def test_it_is_possible_on_a_cpu_and_nowhere_else():
+    assert possible("cpu") == torch.backends.mkldnn.is_available() and not possible("cuda")
+
+
+@pytest.mark.parametrize("answer", [lambda self, x: x / 0, lambda self, x: torch.ops.no.such(x)])
+def test_a_build_that_answers_otherwise_goes_without(monkeypatch, answer):
+    monkeypatch.setattr(PackedConv2d, "forward", answer)
+    assert not possible("cpu")
+
+
+def test_asking_leaves_the_random_numbers_alone():
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    possible("cpu")
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_same_input_gives_the_same_bits():
