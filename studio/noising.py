@@ -59,7 +59,7 @@ class Noising:
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:
-            raise BadRequest(f"The space must be pixel or latent, not {str(self.space)[:40]!r}.")
+            raise BadRequest(f"The space must be pixel or latent, not “{str(self.space)[:40]}”.")
         _number("seed", self.seed, (0, 2**64 - 1), whole=True)
         _number("picture's side", self.side, SIDES, whole=True)
 
@@ -275,7 +275,7 @@ def check_question(prompt: str, seeds: int = 1) -> None:
 def check_inversion(method: str, steps: int) -> None:
     """How a picture is inverted; raises BadRequest."""
     if method not in METHODS:
-        raise BadRequest(f"A picture is inverted by ddim or edict, not {str(method)[:40]!r}.")
+        raise BadRequest(f"A picture is inverted by ddim or edict, not “{str(method)[:40]}”.")
     _number("number of steps", steps, (2, 200), whole=True)
 
 
@@ -283,7 +283,10 @@ def _number(name: str, value: object, bounds: tuple[float, float], whole: bool =
     kind = int if whole else (int, float)
     low, high = bounds
     if isinstance(value, bool) or not isinstance(value, kind):
-        what = "a whole number" if whole else "a number"
-        raise BadRequest(f"The {name} must be {what}, not “{str(value)[:40]}”.")
+        if value is None:
+            raise BadRequest(f"The {name} is empty; give a number.")
+        if whole:
+            raise BadRequest(f"The {name} must be a whole number, not “{str(value)[:40]}”.")
+        raise BadRequest(f"The {name} must be a number, not “{str(value)[:40]}”.")
     if not low <= value <= high:  # false for NaN
         raise BadRequest(f"The {name} must be between {low} and {high}, not {str(value)[:40]}.")

@@ -86,15 +86,17 @@ class Request:
             raise BadRecipe("The recipe is not valid JSON; it was not read.") from None
         if not isinstance(data, dict):
             raise BadRecipe("The recipe is not a JSON object; it was not read.")
-        if not _is_version(data.get("version")):
+        if data.get("version") is None:
+            raise BadRecipe(f"The recipe names no version; this studio reads version {VERSION}.")
+        if not _is_version(data["version"]):
             raise BadRecipe(
-                f"The recipe has version {str(data.get('version'))[:20]!r}, "
+                f"The recipe has version “{json.dumps(data['version'])[:20]}”, "
                 f"and this studio reads version {VERSION}."
             )
         known = {f.name for f in fields(Request)}
         unknown = sorted(set(data) - known)
         if unknown:
-            raise BadRecipe(f"The recipe has an unknown field: {unknown[0][:40]!r}.")
+            raise BadRecipe(f"The recipe has an unknown field: “{unknown[0][:40]}”.")
         if "model" not in data:
             raise BadRecipe("The recipe names no model.")
         try:
@@ -106,7 +108,7 @@ class Request:
 def _guidance(data: dict) -> Guidance:
     unknown = set(data) - {f.name for f in fields(Guidance)}
     if unknown:
-        raise BadRequest(f"Guidance has no field {sorted(unknown)[0][:40]!r}.")
+        raise BadRequest(f"Guidance has no field “{sorted(unknown)[0][:40]}”.")
     interval = data.get("interval", (0.0, 1.0))
     if not isinstance(interval, list | tuple):
         raise BadRequest("The guidance interval is two numbers between 0 and 1.")
@@ -119,7 +121,7 @@ def _is_version(value: Any) -> bool:
 
 def _check_request(r: Request) -> None:
     if not _is_version(r.version):
-        raise BadRequest(f"A request has version {VERSION}, not {str(r.version)[:20]!r}.")
+        raise BadRequest(f"A request has version {VERSION}, not “{str(r.version)[:20]}”.")
     for name in ("model", "prompt", "negative_prompt", "sampler", "spacing"):
         if not _is_text(getattr(r, name)):
             raise BadRequest(f"The {name.replace('_', ' ')} must be text.")
@@ -173,14 +175,18 @@ def _is_text(value: Any) -> bool:
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> None:
+    if value is None:
+        raise BadRequest(f"The {name} is empty; give a whole number.")
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadRequest(f"The {name} must be a whole number, not {str(value)[:40]!r}.")
+        raise BadRequest(f"The {name} must be a whole number, not “{str(value)[:40]}”.")
     if not low <= value <= high:
         raise BadRequest(f"The {name} must be between {low} and {high}, not {str(value)[:40]}.")
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
+    if value is None:
+        raise BadRequest(f"The {name} is empty; give a number.")
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise BadRequest(f"The {name} must be a number, not {str(value)[:40]!r}.")
+        raise BadRequest(f"The {name} must be a number, not “{str(value)[:40]}”.")
     if not low <= value <= high:
         raise BadRequest(f"The {name} must be between {low:g} and {high:g}, not {str(value)[:20]}.")

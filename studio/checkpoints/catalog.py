@@ -30,7 +30,7 @@ class Catalog:
             return self.entries[id]
         if id in self.refused:
             raise BadCheckpoint(self.refused[id])
-        raise NotFound(f"There is no checkpoint {id[:60]!r} here; choose one from the list.")
+        raise NotFound(f"There is no checkpoint “{id[:60]}” here; choose one from the list.")
 
     @property
     def default(self) -> str:

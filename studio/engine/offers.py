@@ -80,9 +80,9 @@ def resolve(request: Request, catalog: Catalog) -> Request:
     """The request with its size filled in; raises BadRequest, OverBudget, NotFound."""
     entry = catalog[request.model]
     if request.sampler not in SAMPLERS:
-        raise BadRequest(f"There is no sampler {request.sampler[:40]!r}; choose one from the list.")
+        raise BadRequest(f"There is no sampler “{request.sampler[:40]}”; choose one from the list.")
     if request.spacing not in SPACINGS:
-        raise BadRequest(f"There is no spacing {request.spacing[:40]!r}; choose one from the list.")
+        raise BadRequest(f"There is no spacing “{request.spacing[:40]}”; choose one from the list.")
     width, height = request.width or entry.size, request.height or entry.size
     if entry.family == "exact" and (width, height) != (entry.size, entry.size):
         raise BadRequest(f"{entry.title} makes pictures of {entry.size}×{entry.size} only.")

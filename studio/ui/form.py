@@ -46,7 +46,7 @@ class Form:
 def read(values: tuple) -> tuple[Request, View]:
     """What the controls say. Raises BadRequest with a sentence; garbage never gets further."""
     v = dict(zip((f.name for f in fields(Form)), values, strict=True))
-    scale = _number("guidance scale", v["scale"])
+    scale = number("guidance scale", v["scale"])
     request = Request(
         model=str(v["model"] or ""),
         prompt=(v["prompt"] or "").strip(),
@@ -56,15 +56,15 @@ def read(values: tuple) -> tuple[Request, View]:
         height=whole("height", v["height"] or 0),
         count=whole("number of pictures", v["count"]),
         sampler=str(v["sampler"] or ""),
-        eta=_number("η (eta)", v["eta"]),
+        eta=number("η (eta)", v["eta"]),
         spacing=str(v["spacing"] or ""),
         steps=whole("number of steps", v["steps"]),
         guidance=Guidance(
             scale=scale,
-            rescale=_number("guidance rescale", v["rescale"]),
+            rescale=number("guidance rescale", v["rescale"]),
             interval=(
-                _number("guidance interval", v["low"]),
-                _number("guidance interval", v["high"]),
+                number("guidance interval", v["low"]),
+                number("guidance interval", v["high"]),
             ),
         ),
     )
@@ -74,6 +74,8 @@ def read(values: tuple) -> tuple[Request, View]:
 def whole(name: str, value: Any) -> int:
     """A whole number out of a field: 20, 20.0, "20" or " 20 "."""
     text = "" if value is None else str(value).strip()
+    if not text:
+        raise BadRequest(f"The {name} is empty; give a whole number.")
     if text.endswith(".0"):
         text = text[:-2]
     digits = text.removeprefix("-")
@@ -82,9 +84,12 @@ def whole(name: str, value: Any) -> int:
     return int(text)
 
 
-def _number(name: str, value: Any) -> float:
+def number(name: str, value: Any) -> float:
+    """A number out of a field."""
+    if value is None:
+        raise BadRequest(f"The {name} is empty; give a number.")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRequest(f"The {name} must be a number, not {str(value)[:40]!r}.")
+        raise BadRequest(f"The {name} must be a number, not “{str(value)[:40]}”.")
     return float(value)
 
 

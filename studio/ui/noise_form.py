@@ -8,9 +8,8 @@ from typing import Any
 import gradio as gr
 
 from studio.contract import Engine
-from studio.errors import BadRequest
 from studio.noising import Noising, Schedule
-from studio.ui.form import whole
+from studio.ui.form import number, whole
 from studio.ui.words import word
 
 NONE = "none"
@@ -85,7 +84,7 @@ def read(values: tuple) -> tuple[Noising, Schedule | None]:
         "T": whole("number of training steps T", v["T"]),
         "scaled": bool(v["scaled"]),
         "zero_snr": bool(v["zero_snr"]),
-        "shift": _number("flow shift", v["shift"]),
+        "shift": number("flow shift", v["shift"]),
     }
     against = str(v["against"] or NONE)
     second = None if against == NONE else Schedule(against, **shared)
@@ -97,12 +96,6 @@ def read(values: tuple) -> tuple[Noising, Schedule | None]:
         side=SIDE,
     )
     return noising, second
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadRequest(f"The {name} must be a number, not {str(value)[:40]!r}.")
-    return float(value)
 
 
 def _tick(name: str, value: bool) -> gr.Checkbox:

@@ -1,9 +1,9 @@
 """Every string of the page, in English and Chinese, and the way from an error to its words.
 
-The catalogue is two JSON files with the same keys. Labels are translated by Gradio's own I18n;
-what the page's script writes is looked up there by the same keys, so a message travels as a key
-with its arguments. A StudioError and an engine's note travel likewise: the English sentence is
-recognised by the catalogue's template for it, and one that none fits is shown as it is.
+The catalogue is a few JSON files in each language, with the same keys. Labels are translated by
+Gradio's own I18n; what the page's script writes is looked up there by the same keys, so a message
+travels as a key with its arguments. A StudioError and an engine's note travel likewise: the English
+sentence is recognised by the catalogue's template for it, and one that none fits is shown as it is.
 
 What an engine says in fixed phrases (a sampler's hint, what it is doing) is translated by the
 phrase itself, from `engine.zh-CN.json`; a phrase that is not there stays English.
@@ -39,13 +39,18 @@ _NAMES = {
     "number of training steps T": "name_noise_T",
     "number of seeds": "name_noise_seeds",
     "flow shift": "name_noise_shift",
+    "picture's side": "name_side",
+    "time t": "name_time",
+    "model": "name_model",
+    "sampler": "name_sampler",
+    "spacing": "name_spacing",
 }
 
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Key → string of one of LANGUAGES."""
-    parts = (f"{language}.json", f"noise.{language}.json")
+    parts = (f"{language}.json", f"noise.{language}.json", f"errors.{language}.json")
     read = [json.loads((_FOLDER / part).read_text(encoding="utf-8")) for part in parts]
     return {key: text for part in read for key, text in part.items()}
 

@@ -106,9 +106,11 @@ class ScriptedEngine:
 
     def submit(self, request: c.Request, view: c.View | None = None) -> str:
         if request.model not in {info.id for info in self.catalog()}:
-            raise BadRequest(f"There is no checkpoint {request.model[:40]!r} here.")
+            raise BadRequest(
+                f"There is no checkpoint “{request.model[:60]}” here; choose one from the list."
+            )
         if "full" in request.prompt:
-            raise Busy("The queue is full; try again in a moment.")
+            raise Busy("64 runs are waiting already; try again in a moment.")
         run = secrets.token_urlsafe(9)
         pace = 0.4 if "slow" in request.prompt else self.pace
         self.runs[run] = _Run(request, view or c.View(), pace)
@@ -217,7 +219,7 @@ class ScriptedEngine:
             if held.stop:
                 return self._say(held, c.Cancelled(run, len(held.levels)))
             if "broken" in r.prompt and index == 3:
-                sentence = "The device had no room for this; ask for less."
+                sentence = "The device had no room for this; make the picture smaller."
                 return self._say(held, c.Failed(run, sentence))
             count = 1 if held.only_first else r.count
             share, alpha, sigma, logsnr = drawings.level(index, r.steps)

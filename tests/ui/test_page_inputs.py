@@ -21,7 +21,7 @@ def test_a_run_that_fails_says_why_and_keeps_what_was_typed(tab):
     page = tab()
     acts.generate(page, "broken red apple")
     acts.until(page, "failed")
-    assert acts.message(page) == "The device had no room for this; ask for less."
+    assert acts.message(page) == catalogue("en")["err_room"]
     assert page.input_value("#prompt textarea") == "broken red apple"
     assert page.is_disabled("#stop")
 
@@ -29,7 +29,7 @@ def test_a_run_that_fails_says_why_and_keeps_what_was_typed(tab):
 def test_a_full_queue_is_said(tab):
     page = tab()
     acts.generate(page, "full")
-    assert acts.message(page) == catalogue("en")["err_full"]
+    assert acts.message(page) == catalogue("en")["err_busy"].format(ahead=64)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_full_queue_is_said(tab):
     [
         ({"steps": 0}, "The number of steps must be between 1 and 1000, not 0."),
         ({"steps": 2.5}, "The number of steps must be a whole number, not “2.5”."),
-        ({"steps": ""}, "The number of steps must be a whole number, not “”."),
+        ({"steps": ""}, "The number of steps is empty; give a whole number."),
         ({"seed": "lucky"}, "The seed must be a whole number, not “lucky”."),
         ({"seed": "-1"}, "The seed must be between 0 and"),
         ({"count": 99}, "The number of pictures must be between 1 and 16, not 99."),
@@ -169,4 +169,4 @@ def test_a_recipe_with_an_unknown_sampler_is_refused_in_words(tab, tmp_path):
     path.write_bytes(png_with_recipe(plain.getvalue(), recipe))
     page = tab()
     acts.drop(page, path)
-    assert acts.message(page) == "There is no sampler <b>magic</b>; choose one from the list."
+    assert acts.message(page) == "There is no sampler “<b>magic</b>”; choose one from the list."

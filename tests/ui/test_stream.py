@@ -26,7 +26,7 @@ EVENTS = [
         c.PreviewCard("tiny", 1.0, 4.0, None), ("A note.",),
     ),
     c.Cancelled("r", 1),
-    c.Failed("r", "The queue is full; try again in a moment."),
+    c.Failed("r", "64 runs are waiting already; try again in a moment."),
 ]  # fmt: skip
 
 
