@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from studio.settings import Settings
 from studio.ui import noise_form, noise_messages
 from studio.ui.words import catalogue
 from tests.engine.tiny import exact_folder, sd_folder, shape_picture
-from tests.ui import acts
+from tests.ui import acts, looks
 from tests.ui.conftest import free_port
 
 WORDS = catalogue("en")
@@ -268,6 +269,22 @@ def test_strip_and_film_come_as_files(page, button, kind, tmp_path):
     waiting.value.save_as(tmp_path / "made")
     with Image.open(tmp_path / "made") as made:
         assert made.format == kind
+
+
+@pytest.mark.ui
+def test_the_tab_looks_as_it_did(page):
+    move(page, 400)
+    page.mouse.move(1, 1)
+    page.evaluate("document.fonts.ready")
+    page.wait_for_timeout(300)
+    png = page.locator(".noise").screenshot(animations="disabled")
+    looks.OUT.mkdir(exist_ok=True)
+    (looks.OUT / "noise.png").write_bytes(png)
+    now, baseline = looks.stored(png), looks.BASELINES / "noise.jpg"
+    if os.environ.get("XT_UPDATE_BASELINES"):
+        now.save(baseline, quality=80)
+    share = looks.difference(now, Image.open(baseline).convert("RGB"))
+    assert share <= looks.MOST, f"{share:.1%} of the tab looks different; see tests/ui/out"
 
 
 @pytest.mark.ui

@@ -99,6 +99,13 @@ export function levelAt(kind, logsnr) {
   return { alpha: 1 / scale, sigma: noise === Infinity ? 1 : noise / scale };
 }
 
+/** At most 200 points [share, value] of a curve. */
+export function sampled(curves, name) {
+  const last = curves.share.length - 1;
+  const count = Math.min(last, 200);
+  return Array.from({ length: count + 1 }, (_, k) => Math.round((k * last) / count)).map((k) => [curves.share[k], curves[name][k]]);
+}
+
 function unpack({ scale, data }) {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const whole = new DataView(bytes.buffer);

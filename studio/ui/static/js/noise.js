@@ -1,9 +1,10 @@
 // The Noise tab's stage: one x0, one eps, and every x_t between them the moment t moves.
 
-import { Forward, apart, histogram, levelAt, moments, normal, placeOf } from "./forward.js";
+import { Forward, apart, levelAt, moments, placeOf, sampled } from "./forward.js";
 import { Pane } from "./pane.js";
 import { still } from "./play.js";
-import { figure, make, plot, short } from "./plots.js";
+import { NoisePlots } from "./noise_plots.js";
+import { make, short } from "./plots.js";
 import { typeset } from "./typeset.js";
 import { fillWords, say } from "./words.js";
 
@@ -11,8 +12,6 @@ const FRAMES = 9;
 const LOOP_MS = 3600; // from clean to noise, and as long back
 const MOST_SIDE = 400;
 const REACH = 14; // of the track, in log-SNR
-const BINS = 56;
-const SPAN = 4; // of the histogram, each way
 
 export class NoiseStage {
   constructor({ element, props, trigger, watch }) {
@@ -32,7 +31,7 @@ export class NoiseStage {
     };
     this.measure();
     this.listen();
-    this.layPlots();
+    this.plots = new NoisePlots(this.find("#noise_plots"), this.part("histogram"), (share) => this.touch(share));
     this.take(props.value);
     watch("value", () => this.take(props.value));
     new ResizeObserver(() => this.resize()).observe(this.root.parentElement);
@@ -113,7 +112,7 @@ export class NoiseStage {
     this.track(here, there);
     this.frames();
     this.cells(here, there);
-    this.plots(here, there);
+    this.plots.draw(this.forward, this.states.a, here, there);
     const slider = this.find("#noise_t");
     slider.value = String(here.k);
     slider.setAttribute("aria-valuetext", say("noise_t_value", { k: here.k, share: short(here.share) }));
@@ -268,49 +267,6 @@ export class NoiseStage {
       Object.assign(document.createElement("span"), { className: name, textContent: say(`noise_schedule_${v.id}`) })));
   }
 
-  layPlots() {
-    const box = this.find("#noise_plots");
-    this.figures = {};
-    for (const name of ["alpha_bar", "logsnr", "snr", "beta", "kl", "histogram"]) {
-      const made = figure(say(`noise_plot_${name}`), () => this.forward && this.states && this.drawPlot(name));
-      made.box.dataset.plot = name;
-      if (name !== "histogram") made.svg.addEventListener("click", (event) => {
-        const scale = this.figures[name].scale;
-        if (scale) this.touch(Math.min(Math.max(scale.at(event.offsetX), 0), 1));
-      });
-      this.figures[name] = made;
-      (name === "histogram" ? this.part("histogram") : box).append(made.box);
-    }
-  }
-
-  plots(here, there) {
-    this.now = [here, there];
-    for (const name of Object.keys(this.figures)) this.drawPlot(name);
-  }
-
-  drawPlot(name) {
-    const made = this.figures[name];
-    if (!made.svg.clientWidth) return;
-    const [here, there] = this.now;
-    if (name === "histogram") return this.drawHistogram(made.svg);
-    const { a, b } = this.forward;
-    const ten = ["snr", "beta", "kl"].includes(name);
-    const shape = (curves) => sampled(curves, name).map(([x, y]) => [x, ten && y !== null ? (y > 0 ? Math.log10(y) : null) : y]);
-    const lines = [{ points: shape(a), name: "a" }];
-    if (b) lines.unshift({ points: shape(b), name: "b" });
-    const reach = { alpha_bar: [0, 1], logsnr: [-REACH, REACH], snr: [-6, 6], beta: [-5, 0], kl: [-6, 1] }[name];
-    const marks = [{ at: here.share, name: "a" }];
-    if (there && Math.abs(there.share - here.share) > 1e-6) marks.unshift({ at: there.share, name: "b" });
-    made.scale = plot(made.svg, { x: [0, 1], y: reach, lines, marks, log: ten, xLabel: "t/T" }, say(`noise_plot_${name}`));
-  }
-
-  drawHistogram(svg) {
-    const bars = histogram(this.states.a, -SPAN, SPAN, BINS);
-    const curve = Array.from({ length: 97 }, (_, k) => -SPAN + (k * 2 * SPAN) / 96).map((x) => [x, normal(x)]);
-    const top = Math.max(0.5, Math.min(1.5, ...[Math.max(...bars.map(([, , y]) => y)) * 1.05]));
-    plot(svg, { x: [-SPAN, SPAN], y: [0, top], bars, lines: [{ points: curve, name: "normal" }] }, say("noise_plot_histogram"));
-  }
-
   // Touch
 
   touch(share) {
@@ -397,11 +353,4 @@ export class NoiseStage {
     for (const pane of Object.values(this.panes)) pane.paint();
     this.draw();
   }
-}
-
-/** At most 200 points [share, value] of a curve. */
-function sampled(curves, name) {
-  const last = curves.share.length - 1;
-  const count = Math.min(last, 200);
-  return Array.from({ length: count + 1 }, (_, k) => Math.round((k * last) / count)).map((k) => [curves.share[k], curves[name][k]]);
 }

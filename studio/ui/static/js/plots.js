@@ -89,11 +89,25 @@ function power(y) {
   return `10${small}`;
 }
 
+/** The lines' parts within [low, high]: cut where they leave it. */
 function runs(points, low, high) {
   const out = [[]];
+  const within = (y) => y >= low && y <= high;
+  let last = null;
   for (const [x, y] of points) {
-    if (y === null || y === undefined || !Number.isFinite(y)) out.push([]);
-    else out.at(-1).push([x, clamp(y, low, high)]);
+    if (y === null || y === undefined || !Number.isFinite(y)) {
+      out.push([]);
+      last = null;
+      continue;
+    }
+    if (last && within(y) !== within(last[1])) {
+      const bound = Math.max(y, last[1]) > high ? high : low;
+      const share = (bound - last[1]) / (y - last[1]);
+      out.at(-1).push([last[0] + share * (x - last[0]), bound]);
+      if (!within(y)) out.push([]);
+    }
+    if (within(y)) out.at(-1).push([x, y]);
+    last = [x, y];
   }
   return out.filter((run) => run.length > 1);
 }
