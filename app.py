@@ -33,15 +33,19 @@ def arguments() -> dict[str, object]:
 try:
     settings = Settings.from_env(**(arguments() if __name__ == "__main__" else {}))
     engine = LocalEngine(settings)
+    demo = shell.build(engine, settings)
 except StudioError as error:
     sys.exit(str(error))
-demo = shell.build(engine, settings)
 
 
 def main() -> None:
     """Bind the port first; the engine opens its checkpoints behind it."""
     guard_process()
-    shell.serve(demo, settings, prevent_thread_lock=True, quiet=True)
+    try:
+        shell.serve(demo, settings, prevent_thread_lock=True, quiet=True)
+    except OSError:
+        place = f"Port {settings.port} is taken, or {settings.host} is no address of this machine"
+        sys.exit(f"{place}; give another with --port or --host.")
     print(f"x_t Studio: http://{settings.host}:{settings.port}", flush=True)
     engine.start()
     try:

@@ -133,9 +133,9 @@ def _check_request(r: Request) -> None:
                 f"The {name.replace('_', ' ')} has {len(getattr(r, name))} characters; "
                 f"at most {MAX_PROMPT} are read. Shorten it."
             )
-    _whole("seed", r.seed, 0, MAX_SEED - MAX_COUNT)
     _whole("number of steps", r.steps, 1, MAX_STEPS)
     _whole("number of pictures", r.count, 1, MAX_COUNT)
+    _whole("seed", r.seed, 0, MAX_SEED - r.count)  # so that every picture's own is one
     for name in ("width", "height"):
         side = getattr(r, name)
         _whole(name, side, 0, MAX_SIDE)

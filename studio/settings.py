@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from studio.errors import StudioError
 
+DEVICES = r"auto|cpu|mps|cuda(:\d{1,3})?"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -26,7 +28,6 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     models: Path = ROOT / "models"
-    outputs: Path = ROOT / "outputs"
     device: str = "auto"
     threads: int = 0
     queue_limit: int = 32
@@ -62,6 +63,9 @@ def _value(name: str, called: str, value: object) -> str | int | Path:
     default = getattr(Settings(), name)
     if isinstance(default, Path):
         return Path(str(value)).expanduser().resolve()
+    if name == "device" and not re.fullmatch(DEVICES, str(value)):
+        said = str(value)[:40]
+        raise StudioError(f"{called} must be auto, cpu, cuda, cuda:1 … or mps, not “{said}”.")
     if isinstance(default, str):
         return str(value)
     low, high = _RANGES[name]

@@ -18,7 +18,6 @@ def test_nothing_given_gives_the_defaults():
         ("host", "0.0.0.0", "0.0.0.0"),
         ("port", "8080", 8080),
         ("models", "/srv/models", Path("/srv/models").resolve()),
-        ("outputs", "/srv/outputs", Path("/srv/outputs").resolve()),
         ("device", "cuda:1", "cuda:1"),
         ("threads", "3", 3),
         ("queue_limit", "5", 5),
@@ -32,7 +31,7 @@ def test_each_field_is_read_from_its_variable(name, text, value):
 
 
 def test_every_field_can_be_given_from_outside():
-    environment = {f"XT_{name.upper()}": "7" for name in Settings.__slots__}
+    environment = {f"XT_{name.upper()}": "7" for name in Settings.__slots__} | {"XT_DEVICE": "cpu"}
     given, default = Settings.from_env(environment), Settings()
     same = [n for n in Settings.__slots__ if getattr(given, n) == getattr(default, n)]
     assert same == []
@@ -73,6 +72,8 @@ def test_the_studios_variable_wins_over_gradios():
         ({"GRADIO_SERVER_PORT": "x"}, "GRADIO_SERVER_PORT must be a whole number"),
         ({"XT_QUEUE_LIMIT": "0"}, "XT_QUEUE_LIMIT must be between 1"),
         ({"XT_THREADS": "-1"}, "XT_THREADS must be between 0"),
+        ({"XT_DEVICE": "toaster"}, "XT_DEVICE must be auto, cpu, cuda, cuda:1 … or mps"),
+        ({"XT_DEVICE": "cuda:x"}, "XT_DEVICE must be auto"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_it_was_given_under(environment, said):

@@ -94,10 +94,25 @@ def test_importing_the_program_gives_the_page_and_starts_nothing():
     assert done.stdout.strip().endswith("ready"), done.stderr
 
 
+def ending(*options) -> str:
+    """What `python app.py` says as it gives up."""
+    words = [sys.executable, "app.py", *map(str, options)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=WAIT)
+    assert done.returncode not in (0, None) and "Traceback" not in done.stderr, done.stderr
+    return done.stderr
+
+
 def test_a_wrong_setting_ends_the_program_with_a_sentence():
-    done = subprocess.run(
-        [sys.executable, "app.py", "--port", "http"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode != 0
-    assert "--port must be a whole number, not 'http'." in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "--port must be a whole number, not 'http'." in ending("--port", "http")
+
+
+def test_a_folder_without_checkpoints_ends_the_program_with_a_sentence(tmp_path):
+    assert "There is no checkpoint in the models folder; put one" in ending("--models", tmp_path)
+
+
+def test_a_port_that_is_taken_ends_the_program_with_a_sentence():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert f"Port {port} is taken" in ending("--port", port)

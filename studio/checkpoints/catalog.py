@@ -42,9 +42,15 @@ class Catalog:
 
 
 def scan(models: Path) -> Catalog:
-    """Everything below `models`, preferred first, then trained ones, then by name."""
+    """Everything below `models`, preferred first, then trained ones, then by name.
+
+    Raises BadCheckpoint when the folder itself cannot be read.
+    """
     entries, refused = {}, {}
-    folders = sorted(models.iterdir()) if models.is_dir() else []
+    try:
+        folders = sorted(models.iterdir()) if models.is_dir() else []
+    except OSError:
+        raise BadCheckpoint("The models folder cannot be read; check its permissions.") from None
     for folder in folders:
         if not folder.is_dir() or not ID.fullmatch(folder.name):
             continue

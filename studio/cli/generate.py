@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -58,17 +59,20 @@ def run(args: argparse.Namespace) -> int:
     """Generate; raises StudioError with the sentence that is shown."""
     if args.record and args.record.suffix[1:] not in FILMS:
         raise BadRequest("A film ends in .gif or .mp4.")
+    if args.out.suffix != ".png":
+        raise BadRequest("A picture ends in .png; give --out such a name.")
+    check_folders(args.out, args.record, args.bundle)
     settings = Settings.from_env(models=args.models, device=args.device, threads=args.threads)
     engine = LocalEngine(settings)
     try:
         request = _request(args, engine)
         id = engine.start(warm=False).submit(request, View(preview="off"))
         finished = _watch(engine, id, quiet=args.json)
-        recipe = finished.request.to_json()
         files = [args.out.with_stem(f"{args.out.stem}-{k}") if k else args.out
                  for k in range(len(finished.pictures))]  # fmt: skip
-        for file, picture in zip(files, finished.pictures, strict=True):
-            write_atomic(file, png_with_recipe(picture, recipe))
+        for k, (file, picture) in enumerate(zip(files, finished.pictures, strict=True)):
+            recipe = finished.request.with_(seed=finished.request.seed + k, count=1)
+            write_atomic(file, png_with_recipe(picture, recipe.to_json()))
         if args.record:
             write_atomic(args.record, engine.film(id, args.record.suffix[1:]))
         if args.bundle:
@@ -77,6 +81,16 @@ def run(args: argparse.Namespace) -> int:
         engine.close()
     print(json.dumps(_line(finished, files), ensure_ascii=False))
     return 0
+
+
+def check_folders(*files: Path | None) -> None:
+    """Raise BadRequest, before a long run, where one of these could not be written after it."""
+    for file in filter(None, files):
+        folder = file.absolute().parent
+        if not folder.is_dir():
+            raise BadRequest(f"There is no folder “{file.parent}” to write into; make it first.")
+        if (file.is_dir() and file.suffix) or not os.access(folder, os.W_OK):
+            raise BadRequest(f"“{file}” cannot be written; choose another place.")
 
 
 def _request(args: argparse.Namespace, engine: LocalEngine) -> Request:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from studio.cli.generate import check_folders
 from studio.engine.engine import LocalEngine
 from studio.errors import BadPicture, BadRequest
 from studio.imaging.pictures import MAX_FILE, to_png
@@ -52,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
     """Noise it; raises StudioError with the sentence that is shown."""
     if args.film and args.film.suffix != ".gif":
         raise BadRequest("A film of the forward process ends in .gif.")
+    if args.out and args.out.suffix != ".png":
+        raise BadRequest("A strip is a picture that ends in .png; give --out such a name.")
+    check_folders(args.out, args.film)
     shares = check_shares(_times(args.t))
     id = args.schedule.replace("-", "_")
     schedule = Schedule(id, args.steps, not args.unscaled, args.zero_snr, args.shift)

@@ -29,7 +29,7 @@ from studio.contract import (
     What,
 )
 from studio.engine import offers
-from studio.engine.jobs import answer, settle, short
+from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
 from studio.engine.ticket import Ticket
 from studio.errors import Busy, NotFound, StudioError
@@ -251,9 +251,13 @@ class LocalEngine:
             from studio.engine.worker import Worker
 
             worker = Worker(self._settings, self._catalog)
-        except Exception as error:
+        except StudioError as error:
+            log.error("the engine did not start: %s", error)
+            self._settle(str(error))
+            return
+        except Exception:
             log.exception("the engine did not start")
-            self._settle(f"The engine did not start: {short(error)}.")
+            self._settle("The engine did not start; the server's log says why.")
             return
         self._worker = worker
         if warm:

@@ -244,7 +244,12 @@ class Worker:
 
 
 def pick_device(wanted: str) -> str:
-    """What "auto" means here: CUDA, then Apple's MPS, then the CPU."""
+    """What "auto" means here: CUDA, then Apple's MPS, then the CPU. Raises StudioError."""
+    kind, _, number = wanted.partition(":")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise StudioError(f"This machine has no device {wanted}; start with --device auto.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise StudioError("This machine has no device mps; start with --device auto.")
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():

@@ -141,3 +141,15 @@ def test_a_network_that_wants_other_inputs_is_refused_in_words(models, file, fie
 def test_what_makes_no_difference_is_not_refused(models, file, fields):
     change(models / "random" / file, **fields)
     assert "random" in scan(models).entries
+
+
+def test_a_models_folder_that_cannot_be_read_is_said(models, monkeypatch):
+    from pathlib import Path
+
+    def refuse(folder):
+        raise PermissionError(f"{folder}")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(BadCheckpoint, match=r"models folder cannot be read; check") as error:
+        scan(models)
+    assert str(models) not in str(error.value)

@@ -95,6 +95,17 @@ def test_several_pictures_are_several_files(generate):
     assert [file.rsplit("/", 1)[1] for file in files] == ["out.png", "out-1.png", "out-2.png"]
 
 
+def test_the_recipe_of_each_picture_makes_that_picture_again(generate, tmp_path):
+    several = generate("--prompt", "red disc", "--seed", 7, "--count", 3, "--steps", 2)
+    for k, file in enumerate(several["files"]):
+        found = Request.from_json(read_recipe(file))
+        assert (found.seed, found.count) == (7 + k, 1)
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(read_recipe(several["files"][2]))
+    again = generate("--recipe", recipe)
+    assert again["pixels_sha256"] == several["pixels_sha256"][2:]
+
+
 @pytest.mark.parametrize(("ending", "start"), [(".gif", b"GIF89a"), (".mp4", b"\0\0\0")])
 def test_the_run_can_be_recorded_as_a_film(generate, tmp_path, ending, start):
     generate("--steps", 3, "--record", tmp_path / f"run{ending}")
@@ -119,6 +130,10 @@ def test_a_bundle_holds_all_frames_that_it_names(generate, tmp_path):
         (["--model", "nobody"], "no checkpoint"),
         (["--sampler", "magic"], "no sampler"),
         (["--record", "run.webm"], ".gif or .mp4"),
+        (["--out", "out.jpg"], "ends in .png"),
+        (["--out", "nowhere/out.png"], "no folder “nowhere”"),
+        (["--record", "nowhere/run.gif"], "no folder “nowhere”"),
+        (["--bundle", "nowhere/at/all"], "no folder “nowhere/at”"),
         (["--recipe", "nowhere.json"], "cannot be read"),
         (["--guidance", "1e9"], "between 0 and 50"),
     ],

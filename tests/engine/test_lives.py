@@ -70,6 +70,13 @@ def test_an_engine_that_does_not_start_answers_whoever_waits(idle, monkeypatch):
     assert isinstance(out[0], StudioError) and "did not start" in str(out[0])
     end = last(idle, run)
     assert isinstance(end, Failed) and "did not start" in end.message
+    assert "/srv" not in end.message + str(out[0]) + idle.status()
+
+
+def test_a_device_that_is_not_there_is_named(models):
+    engine = LocalEngine(Settings(models=models, device="cuda:99", threads=1))
+    end = last(engine, engine.submit(request("shapes")))
+    assert end.message == "This machine has no device cuda:99; start with --device auto."
 
 
 def test_closing_answers_a_question_that_was_not_come_to(idle, monkeypatch):
