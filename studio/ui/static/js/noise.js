@@ -10,7 +10,7 @@ import { fillWords, say } from "./words.js";
 
 const FRAMES = 9;
 const LOOP_MS = 3600; // from clean to noise, and as long back
-const MOST_SIDE = 400;
+const MOST_SIDE = 512;
 const REACH = 14; // of the track, in log-SNR
 
 export class NoiseStage {
@@ -117,9 +117,8 @@ export class NoiseStage {
     slider.value = String(here.k);
     slider.setAttribute("aria-valuetext", say("noise_t_value", { k: here.k, share: short(here.share) }));
     this.root.dataset.k = String(here.k);
-    this.part("apart").textContent = there
-      ? say("noise_apart", { rms: short(apart(this.states.a, this.states.b)) })
-      : "";
+    const why = this.match === "t" ? say("noise_why_t") : say("noise_why_logsnr");
+    typeset(this.part("apart"), there ? say("noise_apart", { rms: short(apart(this.states.a, this.states.b)), why }) : "");
     this.part("match").hidden = !there;
   }
 
@@ -263,8 +262,10 @@ export class NoiseStage {
       if (b) cell.append(Object.assign(document.createElement("dd"), { textContent: value(b), className: "b" }));
       return cell;
     }));
-    this.part("key").replaceChildren(...[["a", a], ["b", b]].filter(([, v]) => v).map(([name, v]) =>
-      Object.assign(document.createElement("span"), { className: name, textContent: say(`noise_schedule_${v.id}`) })));
+    this.part("key").replaceChildren(...[["a", this.forward.a], ["b", this.forward.b]].filter(([, v]) => v).map(([name, v]) => {
+      const end = { schedule: say(`noise_schedule_${v.id}`), alpha: short(v.alpha.at(-1)), kl: short(v.kl.at(-1)) };
+      return typeset(Object.assign(document.createElement("span"), { className: name }), say("noise_key", end));
+    }));
   }
 
   // Touch
@@ -335,7 +336,8 @@ export class NoiseStage {
     const wide = this.root.parentElement.clientWidth;
     const beside = wide > 900 ? 236 : 0; // what stands at the plates' right
     const room = Math.floor((wide - beside - gap) / 2) - 2;
-    this.side = Math.max(96, Math.min(room, MOST_SIDE));
+    const tall = Math.max(256, window.innerHeight - 430); // leaves the track and the strip in view
+    this.side = Math.max(96, Math.min(room, tall, MOST_SIDE));
     const ratio = window.devicePixelRatio || 1;
     const natural = 128;
     const whole = Math.floor((this.side * ratio) / natural);
