@@ -78,12 +78,10 @@ def process(
 ) -> Generator[None, None, noising.Process]:
     """Everything that the page needs to draw any x_t by itself."""
     b = bench(worker, asked, rgb)
-    yield
-    curves = [
-        lab_paths.curves(schedule.id, way(worker, asked, schedule), b.square)
-        for schedule in (asked.schedule, against)
-        if schedule is not None
-    ]
+    curves = []
+    for schedule in filter(None, (asked.schedule, against)):
+        yield
+        curves.append(lab_paths.curves(schedule.id, way(worker, asked, schedule), b.square))
     matrix = b.painter.matrix if b.painter else None
     return noising.Process(
         noising=asked,
