@@ -8,11 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from studio.contract import CheckpointInfo, Choices, Engine, Guidance, Request, View
+from studio.contract import CheckpointInfo, Choice, Choices, Engine, Guidance, Request, View
 from studio.errors import BadRequest
 from studio.ui.player import mount
 from studio.ui.words import word
 
+# The samplers that people know best come first; the others are folded behind "More samplers".
+USUAL = ("ddim", "euler_ancestral", "heun", "dpmpp_2m", "ddpm", "unipc")  # form.css knows how many
 PREVIEWS = ("auto", "tiny", "rgb", "off")
 
 
@@ -151,7 +153,7 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         info=word("model_hint"), elem_id="model",
     )  # fmt: skip
     notes = {"model": _note("model_note", about(info))}
-    sampler = _radio("sampler", choices.samplers, v["sampler"])
+    sampler = _radio("sampler", usual_first(choices.samplers), v["sampler"])
     notes["sampler"] = _note("sampler_note", method(choices, v["sampler"]))
     with gr.Row(elem_classes="numbers"):
         steps = _count("steps", v["steps"])
@@ -173,6 +175,7 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         high = _slider("interval_high", v["high"], hint="interval_high_hint")
     with gr.Accordion(word("path_more"), open=False, elem_id="path_more"):
         spacing = _radio("spacing", choices.spacings, v["spacing"])
+        notes["spacing"] = _note("spacing_note", spaced(choices, v["spacing"]))
         eta = _slider("eta", v["eta"])
         with gr.Row(elem_classes="pair"):
             width = _count("width", v["width"], step=8)
@@ -203,14 +206,29 @@ def about(info: CheckpointInfo) -> dict:
     }
 
 
+def usual_first(samplers: tuple[Choice, ...]) -> tuple[Choice, ...]:
+    """The samplers with the USUAL ones in front."""
+    places = {id: place for place, id in enumerate(USUAL)}
+    return tuple(sorted(samplers, key=lambda s: places.get(s.id, len(places))))
+
+
+def spaced(choices: Choices, spacing: str) -> dict:
+    """What a spacing is, for its line."""
+    found = next((s for s in choices.spacings if s.id == spacing), None)
+    return {"kind": "hint", "hint": found.hint} if found else {"kind": "none"}
+
+
 def method(choices: Choices, sampler: str) -> dict:
-    """What a sampler is, for its line."""
-    found = next((s for s in choices.samplers if s.id == sampler), None)
-    if found is None:
+    """What a sampler is, for its line, and whether it is one of those that are folded away."""
+    ordered = usual_first(choices.samplers)
+    place = next((k for k, s in enumerate(ordered) if s.id == sampler), None)
+    if place is None:
         return {"kind": "none"}
+    found = ordered[place]
     return {
         "kind": "method",
-        "of": len(choices.samplers),
+        "more": max(0, len(ordered) - len(USUAL)),
+        "folded": place >= len(USUAL),
         "hint": found.hint,
         "evaluations": found.evaluations,
         "stochastic": found.stochastic,

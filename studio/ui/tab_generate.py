@@ -98,6 +98,11 @@ def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
         return form.method(choices, sampler), gr.update(interactive=uses)
 
     p.form.sampler.change(describe, p.form.sampler, [p.notes["sampler"], p.form.eta], **FREE)
+
+    def explain_spacing(spacing: str) -> dict:
+        return form.spaced(engine.choices(), spacing)
+
+    p.form.spacing.change(explain_spacing, p.form.spacing, p.notes["spacing"], **FREE)
     _wire_model(engine, p)
     _wire_restore(engine, p)
 
@@ -187,10 +192,11 @@ def _wire_model(engine: c.Engine, p: Parts) -> None:
 
 
 def _wire_restore(engine: c.Engine, p: Parts) -> None:
-    def restore(path: str | None) -> dict:
+    def restore(upload: dict | None) -> dict:
         """The recipe out of a dropped PNG, into the form; the file is not kept."""
-        if path is None:
+        if upload is None:
             return {p.restore: gr.skip()}
+        path = upload["path"]
         try:
             return {**_restored(engine, p, path), p.restore: None}
         except Exception as error:
@@ -199,7 +205,8 @@ def _wire_restore(engine: c.Engine, p: Parts) -> None:
             Path(path).unlink(missing_ok=True)
 
     outputs = [*p.form.inputs(), p.message, p.restore, p.notes["model"], p.chips]
-    p.restore.upload(restore, p.restore, outputs, **FREE)
+    # Without preprocessing, which would leave an empty file of its own behind for every upload.
+    p.restore.upload(restore, p.restore, outputs, preprocess=False, **FREE)
 
 
 def _restored(engine: c.Engine, p: Parts, path: str) -> dict:

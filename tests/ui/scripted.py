@@ -28,9 +28,12 @@ KNOWN = ("red apple", "blue heart", "pizza", "rocket", "cat face", "smiling face
 SAMPLERS = (
     c.Choice("ddim", "DDIM", "Euler on the probability-flow ODE", uses_eta=True),
     c.Choice("ddpm", "DDPM", "ancestral sampling of the trained chain", stochastic=True),
-    c.Choice("euler_a", "Euler ancestral", "a step down, then fresh noise", stochastic=True),
+    c.Choice("euler_ancestral", "Euler ancestral", "a step, then fresh noise", stochastic=True),
     c.Choice("heun", "Heun", "second order, two evaluations a step", evaluations=2),
     c.Choice("dpmpp_2m", "DPM-Solver++ 2M", "second order, one evaluation a step"),
+    c.Choice("lms", "LMS", "four answers remembered"),
+    c.Choice("unipc", "UniPC", "every answer corrects the step before it"),
+    c.Choice("edm", "EDM", "adds noise, takes more away", evaluations=2, stochastic=True),
 )
 SPACINGS = (
     c.Choice("trailing", "trailing", "ends at the noisiest level"),
@@ -223,7 +226,7 @@ class ScriptedEngine:
                 return self._say(held, c.Failed(run, sentence))
             count = 1 if held.only_first else r.count
             share, alpha, sigma, logsnr = drawings.level(index, r.steps)
-            held.levels.append(c.Level(1000 * share, share, alpha, sigma, logsnr))
+            held.levels.append(c.Level(1000 * share, share, alpha, sigma, logsnr, index))
 
             def previews(what: str, step: int = index, count: int = count) -> tuple[bytes, ...]:
                 if held.view.preview == "off":

@@ -67,5 +67,20 @@ def test_the_dice_throws_numbers_that_a_recipe_takes():
     assert all(Request("m", seed=int(form.another_seed())) for _ in range(50))
 
 
+def test_the_usual_samplers_come_first_and_the_others_are_told_as_folded():
+    choices = ScriptedEngine().choices()
+    ordered = [s.id for s in form.usual_first(choices.samplers)]
+    assert ordered[: len(form.USUAL)] == list(form.USUAL)
+    assert sorted(ordered) == sorted(s.id for s in choices.samplers)
+    folded = {id: form.method(choices, id)["folded"] for id in ordered}
+    assert folded == {id: id not in form.USUAL for id in ordered}
+
+
+def test_a_spacing_is_explained():
+    choices = ScriptedEngine().choices()
+    assert form.spaced(choices, "karras") == {"kind": "hint", "hint": "even in σ^(1/7)"}
+    assert form.spaced(choices, "none such") == {"kind": "none"}
+
+
 def test_an_unknown_sampler_has_no_note():
     assert form.method(ScriptedEngine().choices(), "none such") == {"kind": "none"}

@@ -26,7 +26,16 @@ const MOUNTS = {
   noise_density: mountDensities,
 };
 
-window.xt = { mount: (kind, parts) => MOUNTS[kind](parts) };
+// A part that fails to mount is reported, and the others are mounted all the same.
+window.xt = {
+  mount: (kind, parts) => {
+    try {
+      MOUNTS[kind](parts);
+    } catch (error) {
+      console.error(`the part ${kind} could not be mounted`, error);
+    }
+  },
+};
 for (const go of window.xtQueue ?? []) go();
 window.xtQueue = [];
 document.documentElement.lang = language;

@@ -1,5 +1,6 @@
 // The small parts of the page: the message line, the notes, the examples, the page's head.
 
+import { recall, remember } from "./remember.js";
 import { count, fillWords, say, sayMessage, sayText } from "./words.js";
 
 /** Show a message of the server, or one of the page's own, in the fixed area. */
@@ -49,32 +50,37 @@ function useExample(text) {
 /** A line about the model or the sampler. */
 export function mountNote({ element, props, watch }) {
   const line = element.querySelector(".note");
+  let fold = null;
   const fill = () => {
     line.textContent = NOTES[props.value.kind]?.(props.value) ?? "";
-    if (props.value.of > SHORT) line.append(" ", more(props.value.of));
+    if (props.value.more && !fold) line.before((fold = unfolder(props.value.more)));
+    if (props.value.folded) unfold(fold, true);
   };
   fill();
   watch("value", fill);
 }
 
-const SHORT = 7; // a longer list of samplers is folded to its first few, in form.css
-
-/** Unfolds the long list of samplers, and folds it again. */
-function more(all) {
+/** The button that unfolds the less usual samplers, and folds them again. */
+function unfolder(count) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "more";
-  const list = () => document.querySelector("#sampler");
-  const label = () => say(list()?.classList.contains("unfolded") ? "fewer" : "all_of", { n: all });
-  button.textContent = label();
-  button.addEventListener("click", () => {
-    list().classList.toggle("unfolded");
-    button.textContent = label();
-  });
+  button.id = "more_samplers";
+  button.textContent = say("more_samplers", { n: count });
+  button.setAttribute("aria-controls", "sampler");
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", () => unfold(button, button.getAttribute("aria-expanded") === "false"));
   return button;
 }
 
+/** form.css hides the less usual ones, but for the chosen, as long as the list is not unfolded. */
+function unfold(button, open) {
+  button.setAttribute("aria-expanded", String(open));
+  document.querySelector("#sampler")?.classList.toggle("unfolded", open);
+}
+
 const NOTES = {
+  hint: (v) => sayText(v.hint),
   model: (v) =>
     say(v.parameters ? "about_model" : "about_exact", {
       family: v.family,
@@ -124,10 +130,10 @@ export function mountHead({ element, props, watch }) {
   };
   fill();
   watch("value", fill);
-  const chosen = localStorage.getItem("xt-theme");
+  const chosen = recall("xt-theme");
   if (chosen) document.body.classList.toggle("dark", chosen === "dark");
   element.querySelector(".theme").addEventListener("click", () => {
     const dark = document.body.classList.toggle("dark");
-    localStorage.setItem("xt-theme", dark ? "dark" : "light");
+    remember("xt-theme", dark ? "dark" : "light");
   });
 }
