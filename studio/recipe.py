@@ -19,7 +19,7 @@ MAX_SIDE = 2048
 MAX_PROMPT = 2000  # characters
 MAX_SEED = 2**63 - 1
 MAX_GUIDANCE = 50.0
-MAX_WORK = 512 * 512 * 50 * 16  # width × height × steps × count, in pixel evaluations
+MAX_WORK = 512 * 512 * 50 * 16  # width × height × steps × count × the sampler's evaluations
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +156,12 @@ def _check_request(r: Request) -> None:
     check_work(r, r.width or 32, r.height or 32)
 
 
-def check_work(r: Request, width: int, height: int) -> None:
-    """Raise OverBudget when the request's product is too large at this size (in pixels)."""
-    work = width * height * r.steps * r.count
+def check_work(r: Request, width: int, height: int, evaluations: int = 1) -> None:
+    """Raise OverBudget when the request's product is too large at this size (in pixels).
+
+    `evaluations` is how often its sampler asks the network in a step.
+    """
+    work = width * height * r.steps * r.count * evaluations
     if work > MAX_WORK:
         raise OverBudget(
             f"{r.count} picture(s) of {width}×{height} in {r.steps} steps are "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 from pathlib import Path
 
 from studio.checkpoints.checkpoint import Checkpoint, Progress
@@ -44,9 +45,10 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
 
 
 def reason(error: BaseException, folder: Path) -> str:
-    """An exception in a few words, without the path of the folder that it may name."""
+    """An exception in a few words, of every path only its last part."""
     lines = str(error).replace(str(folder), folder.name).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+    text = re.sub(r"(?:[A-Za-z]:\\|(?<![\w.])/)[^\s'\":,;]*[/\\]", "", lines[0] if lines else "")
+    return (text or type(error).__name__)[:200].rstrip(".")
 
 
 FAMILIES = {  # each module has a `load`, and is imported when a checkpoint of it is

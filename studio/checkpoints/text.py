@@ -36,6 +36,8 @@ class TextEncoder:
             )
         self.tokenizer = made["tokenizer"]
         self.model = made["text_encoder"].to(device, torch.float32).eval().requires_grad_(False)
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            raise BadCheckpoint(f"{folder.name}/text_encoder holds NaN or infinity.")
         config = self.model.config
         self.masked = bool(getattr(config, "use_attention_mask", False))
         room = getattr(config, "max_position_embeddings", 77)

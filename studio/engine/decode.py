@@ -20,12 +20,14 @@ from studio.engine.recording import Recording, eps
 from studio.errors import NotFound, OutOfMemory
 from studio.imaging.tensors import to_rgb
 
+WHOLE = 2**20  # pixels that are decoded at once: of more, the decoder's states fill a memory
 GONE = "This run's recording is no longer kept; run its recipe again to see its steps."
 
 
 def picture(checkpoint: Checkpoint, state: Tensor) -> np.ndarray:
-    """One state (1, C, h, w) → (H, W, 3) uint8; in tiles when it does not fit whole."""
-    for tiled in (False, True):
+    """One state (1, C, h, w) → (H, W, 3) uint8; in tiles when it is large or does not fit whole."""
+    pixels = state.shape[2] * state.shape[3] * checkpoint.latent.down**2
+    for tiled in (False, True) if pixels <= WHOLE else (True,):
         decoded = attempt(partial(checkpoint.decode, state, tiled=tiled))
         if decoded is not None:
             return to_rgb(decoded)[0]

@@ -47,9 +47,9 @@ class Jobs:
             settle(future, end.value)
         except StudioError as error:
             settle(future, error)
-        except Exception as error:
+        except Exception:
             log.exception("a job failed")
-            settle(future, StudioError(f"This could not be made: {short(error)}."))
+            settle(future, StudioError("This could not be made; the server's log says why."))
 
     def stop(self) -> None:
         """Give up all of them."""

@@ -14,6 +14,7 @@ from studio.errors import BadRequest, StudioError
 from studio.recipe import MAX_PROMPT, check_work
 
 log = logging.getLogger(__name__)
+LARGEST = 16  # times the trained area: attention's cost grows with the square of it
 SPACING_WORDS = {
     "leading": ("Leading", "Equal steps that stop short of pure noise."),
     "trailing": ("Trailing", "Equal steps from pure noise on; best in few steps."),
@@ -89,7 +90,12 @@ def resolve(request: Request, catalog: Catalog) -> Request:
     down = entry.size // entry.latent[1]
     if width % down or height % down:
         raise BadRequest(f"{entry.title} makes pictures whose sides are multiples of {down}.")
-    check_work(request, width, height)
+    if width * height > LARGEST * entry.size**2:
+        raise BadRequest(
+            f"{entry.title} was made for {entry.size}×{entry.size}; {width}×{height} is more than "
+            f"{LARGEST} times as much. Make the picture smaller."
+        )
+    check_work(request, width, height, SAMPLERS[request.sampler].evaluations)
     return request.with_(width=width, height=height)
 
 

@@ -239,7 +239,7 @@ class Worker:
                 message = "The device had no room for this; make the picture smaller."
             else:
                 log.exception("run %s failed", ticket.id[:6])
-                message = f"This run failed: {short(error)}. The others go on; try it again."
+                message = "This run failed, and the server's log says why; try it again."
         self._end(ticket, Failed(ticket.id, message))
 
 

@@ -2,6 +2,8 @@ import json
 import random
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from studio.checkpoints import headers
 from studio.checkpoints.catalog import scan
@@ -50,6 +52,34 @@ def test_a_tokenizer_without_a_vocabulary_is_refused(models):
     (models / "random" / "tokenizer" / "tokenizer.json").unlink()
     with pytest.raises(BadCheckpoint, match="without a vocabulary"):
         opened(models, "random")
+
+
+@pytest.mark.parametrize("said", ["{", "{}", "3", "[1]", '[""]', f'["{"a" * 300}"]', "[" * 9000])
+def test_concepts_that_are_no_list_of_names_are_refused(models, said):
+    (models / "random" / "concepts.json").write_text(said)
+    with pytest.raises(BadCheckpoint, match=r"random/concepts\.json"):
+        opened(models, "random")
+
+
+def test_a_text_encoder_with_nan_is_refused(models):
+    file = models / "random" / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    next(iter(tensors.values())).view(-1)[0] = float("nan")
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(BadCheckpoint, match="random/text_encoder holds NaN"):
+        opened(models, "random")
+
+
+def test_captions_with_nan_are_refused(models):
+    edit(models / "shapes" / "exact.json", text_encoder="random")
+    save_file({"rows": torch.full((12, 16), float("nan"))}, models / "shapes/captions.safetensors")
+    with pytest.raises(BadCheckpoint, match=r"shapes/captions\.safetensors holds NaN"):
+        opened(models, "shapes")
+
+
+def test_a_reason_names_no_path(tmp_path):
+    said = "no file at '/srv/a/model.bin' nor C:\\models\\b.bin, or/and a/b"
+    assert reason(OSError(said), tmp_path) == "no file at 'model.bin' nor b.bin, or/and a/b"
 
 
 def test_a_reason_is_one_line_without_the_folder(tmp_path):

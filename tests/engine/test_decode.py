@@ -48,6 +48,17 @@ def test_without_room_it_is_decoded_in_tiles():
     assert np.array_equal(decode.picture(Tight(True), STATE), decode.picture(Closed(), STATE))
 
 
+def test_a_large_picture_is_decoded_in_tiles_at_once(monkeypatch):
+    monkeypatch.setattr(decode, "WHOLE", 15)
+    asked = []
+    checkpoint = Closed()
+    monkeypatch.setattr(
+        checkpoint, "decode", lambda x, tiled=False: asked.append(tiled) or x, raising=False
+    )
+    decode.picture(checkpoint, STATE)
+    assert asked == [True]
+
+
 def test_without_room_for_tiles_it_is_an_error_in_words():
     with pytest.raises(OutOfMemory, match="make it smaller"):
         decode.picture(Tight(False), STATE)

@@ -5,7 +5,7 @@ from studio.contract import Guidance, Request
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import SPACINGS
 from studio.engine import offers
-from studio.errors import BadRequest
+from studio.errors import BadRequest, OverBudget
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,16 @@ def test_defaults_that_cannot_be_run_are_left_out(catalog):
 def test_a_prompt_that_no_request_could_carry_is_refused():
     with pytest.raises(BadRequest):
         offers.check_prompt("a" * 3000)
+
+
+def test_a_picture_far_larger_than_the_checkpoints_own_is_refused(catalog):
+    assert offers.resolve(Request("random", width=256, height=256), catalog).width == 256
+    with pytest.raises(BadRequest, match="64×64; 256×264 is more than 16 times"):
+        offers.resolve(Request("random", width=256, height=264), catalog)
+
+
+def test_a_sampler_that_asks_twice_a_step_counts_twice(catalog):
+    most = Request("random", width=256, height=256, steps=400, count=8)
+    assert offers.resolve(most, catalog) == most
+    with pytest.raises(OverBudget, match="2\\.0 times"):
+        offers.resolve(most.with_(sampler="heun"), catalog)

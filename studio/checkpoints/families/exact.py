@@ -174,4 +174,6 @@ def _embeddings(entry: Entry, count: int) -> Tensor:
     rows = next(iter(load_file(file).values())).float()
     if rows.ndim != 2 or len(rows) != count:
         raise BadCheckpoint(f"{entry.id}/captions.safetensors does not fit its captions.")
+    if not bool(torch.isfinite(rows).all()):
+        raise BadCheckpoint(f"{entry.id}/captions.safetensors holds NaN or infinity.")
     return torch.nn.functional.normalize(rows, dim=1)

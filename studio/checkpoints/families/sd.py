@@ -16,13 +16,14 @@ from torch import Tensor, nn
 
 from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Latent, Progress
-from studio.checkpoints.inspect import Entry, read_json
+from studio.checkpoints.inspect import MAX_JSON, Entry, read_json
 from studio.checkpoints.similar import Captions
 from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
 
+MAX_CONCEPTS, MAX_NAME = 20_000, 200  # names, and letters in one
 KNOWN = 0.5  # cosine to the nearest concept from which a prompt counts as known
 
 
@@ -77,6 +78,7 @@ class StableDiffusion:
         self.bytes = self.text.bytes + sum(
             p.numel() * p.element_size() for part in parts for p in part.parameters()
         )
+        self._names = _concepts(entry)
         self._captions: Captions | None = None
         if packed.possible(device):
             self._pack()
@@ -135,10 +137,8 @@ class StableDiffusion:
     def nearest(self, prompt: str, count: int = 5) -> tuple[tuple[str, float], ...]:
         """From `concepts.json`, a list of names; nothing where the checkpoint has none."""
         if self._captions is None:
-            file = self.entry.folder / "concepts.json"
-            said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-            names = tuple(str(name) for name in said)
-            self._captions = Captions(names, self.text.embeddings(names) if names else None)
+            rows = self.text.embeddings(self._names) if self._names else None
+            self._captions = Captions(self._names, rows)
         if not prompt.strip() or self._captions.rows is None:
             return ()
         return self._captions.nearest(self.text.embedding(prompt), count)
@@ -152,6 +152,23 @@ class StableDiffusion:
         if not unread:
             return ()
         return (f"The prompt's last {unread} tokens were not read: it is too long for this model.",)
+
+
+def _concepts(entry: Entry) -> tuple[str, ...]:
+    """What `concepts.json` lists; nothing where there is none. Raises BadCheckpoint."""
+    file = entry.folder / "concepts.json"
+    if not file.is_file():
+        return ()
+    try:
+        sound = file.stat().st_size <= MAX_JSON
+        said = json.loads(file.read_text(encoding="utf-8")) if sound else None
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, list) or len(said) > MAX_CONCEPTS:
+        raise BadCheckpoint(f"{entry.id}/concepts.json is not a list of names.")
+    if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in said):
+        raise BadCheckpoint(f"{entry.id}/concepts.json holds something that is not a name.")
+    return tuple(said)
 
 
 def load(entry: Entry, device: str, progress: Progress, others: dict) -> StableDiffusion:
