@@ -28,8 +28,8 @@ def live(
 ) -> Iterator[c.Event]:
     """The events, with at most LIVE_PER_SECOND Steps: it waits before it asks for the next one.
 
-    While it waits the engine drops what grows stale, so what comes is always the newest; after a
-    run's last Step it does not wait.
+    While it waits the engine keeps the newest few Steps and drops the others, so what is shown lags
+    by no more than those few; after a run's last Step it does not wait.
     """
     for event in events:
         began = clock()
@@ -120,7 +120,7 @@ def _failed(event: c.Failed, _levels: tuple) -> dict:
 def _level(level: c.Level) -> dict:
     """JSON has no infinity: the clean end's log-SNR is null."""
     logsnr = level.logsnr if math.isfinite(level.logsnr) else None
-    return {"t": level.t, "share": level.share, "logsnr": logsnr}
+    return {"t": level.t, "share": level.share, "logsnr": logsnr, "step": level.step}
 
 
 _BODIES: dict[type, Callable[[Any, tuple], dict]] = {

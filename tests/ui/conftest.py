@@ -83,15 +83,16 @@ def usual(browser):
 def tab(browser, served, usual):
     """Opens tabs on the page: `tab(locale=…)` → a playwright page with `.noticed`.
 
-    With options, or `apart`, in a browser of its own.
+    With options, or `apart`, in a browser of its own; a `script` runs before the page's own.
     """
     opened = []
 
-    def open_tab(url: str = "", apart: bool = False, **options):
+    def open_tab(url: str = "", apart: bool = False, script: str = "", **options):
         context = browser.new_context(**{**CALM, **options}) if options or apart else usual
         page = context.new_page()
         opened.append(page if context is usual else context)
         page.set_default_timeout(30_000)
+        page.add_init_script(script)
         page.noticed = Noticed()
         page.on("pageerror", lambda error: page.noticed.errors.append(str(error)))
         page.on(

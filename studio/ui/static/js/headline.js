@@ -8,8 +8,21 @@ export function headline(stage) {
   const [title, subtitle] = (LINES[message.kind] ?? LINES.empty)(message, run);
   stage.part("title").textContent = title;
   stage.part("subtitle").textContent = subtitle;
+  speak(stage.part("spoken"), ["step", "loading"].includes(message.kind) ? title : `${title} ${subtitle}`.trim());
   const done = run.total ? run.recorded / run.total : 0;
+  const bar = stage.part("bar");
+  const going = !run.ended && !run.bundled && run.total > 0;
+  bar.setAttribute("aria-hidden", String(!going));
+  bar.setAttribute("aria-label", title);
+  bar.setAttribute("aria-valuemax", String(run.total));
+  bar.setAttribute("aria-valuenow", String(run.recorded));
+  bar.setAttribute("aria-valuetext", subtitle);
   stage.part("progress").style.width = run.ended || run.bundled ? "0" : `${(100 * done).toFixed(2)}%`;
+}
+
+/** A screen reader is told of each stage once; the steps are the progress bar's. */
+function speak(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 const LINES = {
@@ -25,7 +38,7 @@ const LINES = {
   decoding: () => [say("state_decoding"), say("state_decoding_sub")],
   finished: (m, run) => [
     say(m.early ? "state_early" : "state_finished"),
-    say("state_finished_sub", { seconds: figure(m.seconds, 2), n: run.recorded }),
+    say("state_finished_sub", { seconds: figure(m.seconds, 2), n: run.steps ?? run.recorded }),
   ],
   cancelled: (m) => [
     say("state_cancelled"),

@@ -4,6 +4,7 @@ import { enlarge } from "./enlarge.js";
 
 const decoded = new Map(); // address → Promise<ImageData>, newest last
 const KEEP = 96 * 2 ** 20; // bytes of pixels
+const sizes = new Map(); // address → its bytes, of those that are decoded, oldest first
 let held = 0;
 
 /** The picture's pixels; the last few hundred stay decoded, so that scrubbing is instant. */
@@ -11,17 +12,22 @@ export function pixels(address) {
   if (decoded.has(address)) return decoded.get(address);
   const promise = decode(address);
   decoded.set(address, promise);
-  promise.then((image) => keep(image.data.length)).catch(() => decoded.delete(address));
+  promise.then(
+    (image) => keep(address, image.data.length),
+    () => decoded.delete(address),
+  );
   return promise;
 }
 
 /** Count these bytes in, and let the oldest pictures go until all fit again. */
-async function keep(bytes) {
+function keep(address, bytes) {
+  sizes.set(address, bytes);
   held += bytes;
-  while (held > KEEP && decoded.size > 1) {
-    const [oldest, promise] = decoded.entries().next().value;
+  for (const [oldest, size] of sizes) {
+    if (held <= KEEP || sizes.size < 2) return;
+    sizes.delete(oldest);
     decoded.delete(oldest);
-    held -= (await promise).data.length;
+    held -= size;
   }
 }
 

@@ -20,6 +20,12 @@ export class Run {
     this.last = null; // the newest step's numbers
     this.done = null; // the Finished message
     this.gone = false;
+    this.at = null; // place → the step it is of, when the run is over: long runs keep only some
+  }
+
+  /** A place as a person counts: the step it is of, and how many the run had. */
+  counted(place) {
+    return { k: (this.at?.[place] ?? place) + 1, n: this.steps ?? this.total };
   }
 
   /** Take a Step in. */
@@ -49,27 +55,41 @@ export class Run {
     return run;
   }
 
-  /** The end: levels of all steps, and the pictures if there are any. */
+  /** The end: levels of the recorded steps, and the pictures if there are any. */
   end(message) {
     this.ended = true;
-    if (message.levels?.length) this.levels = message.levels;
     this.recorded = message.recorded ?? this.recorded;
+    if (message.step_ms) this.ms = message.step_ms;
+    if (message.levels?.length) this.settle(message.levels);
     if (message.kind !== "finished") return;
     this.done = message;
-    this.ms = message.step_ms;
+    this.steps = message.step_ms.length;
     this.total = this.recorded;
     this.pictures = message.pictures;
     this.count = message.pictures.length;
   }
 
+  /** From here on a place counts recorded steps: what is known by step moves to its place. */
+  settle(levels) {
+    this.levels = levels;
+    this.at = levels.map((level) => level.step);
+    const placed = (known) => this.at.map((step) => known[step]);
+    this.ms = placed(this.ms);
+    this.delta = placed(this.delta);
+    for (const what of Object.keys(this.live)) this.live[what] = placed(this.live[what]);
+  }
+
   /** The best address for a frame: the recorded one, else the live one, else the nearest live. */
   frame(what, index, picture) {
-    const kept = this.frames[what]?.[picture]?.[index];
-    if (kept) return kept;
-    const seen = this.live[what];
-    if (!seen) return undefined;
-    for (let back = index; back >= 0; back--) if (seen[back]?.[picture]) return seen[back][picture];
-    for (let on = index; on < seen.length; on++) if (seen[on]?.[picture]) return seen[on][picture];
+    return this.frames[what]?.[picture]?.[index] ?? this.live[what]?.[this.nearest(what, index, picture)]?.[picture];
+  }
+
+  /** The step that `frame` really shows: the asked one, or the nearest that was seen. */
+  nearest(what, index, picture) {
+    if (this.frames[what]?.[picture]?.[index]) return index;
+    const seen = this.live[what] ?? [];
+    for (let back = index; back >= 0; back--) if (seen[back]?.[picture]) return back;
+    for (let on = index; on < seen.length; on++) if (seen[on]?.[picture]) return on;
     return undefined;
   }
 
@@ -89,23 +109,29 @@ export class Run {
     return !!kept && kept.filter(Boolean).length >= this.recorded;
   }
 
-  /** Fetch every recorded frame of one kind, in a few calls; `tell` runs after each. */
+  /** Fetch every recorded frame of one kind, in a few calls; `tell` runs after each.
+   *
+   * Gives the problem that kept it from any of them. A run whose recording is gone is not asked
+   * for again; one that was only late, or out of reach, may be. */
   async fetch(server, what, picture, tell) {
-    if (this.bundled || this.gone || this.has(what, picture)) return;
+    if (this.bundled || this.gone || this.has(what, picture)) return null;
     const kept = (this.frames[what][picture] ??= []);
-    if (kept.fetching) return;
+    if (kept.fetching) return null;
     kept.fetching = true;
     try {
       for (let start = 0; start < this.recorded; start += AT_ONCE) {
         const stop = Math.min(start + AT_ONCE, this.recorded);
         const answer = await server.frames({ run: this.id, what, picture, start, stop });
         if (answer.problem) {
-          this.gone = true;
-          return;
+          this.gone = answer.problem.key !== "err_late";
+          return answer.problem;
         }
         answer.frames.forEach((address, offset) => (kept[start + offset] = address));
         tell();
       }
+      return null;
+    } catch {
+      return { tone: "error", key: "err_unreachable", arguments: {} };
     } finally {
       kept.fetching = false;
     }

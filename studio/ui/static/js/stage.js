@@ -6,7 +6,8 @@ import { Player, still } from "./play.js";
 import { readout, remarks } from "./readout.js";
 import { Run } from "./run.js";
 import { saveFilm, savePicture } from "./save.js";
-import { fillWords, say } from "./words.js";
+import { report } from "./small.js";
+import { figure, fillWords, say } from "./words.js";
 import { headline } from "./headline.js";
 
 const SIGN = {
@@ -27,6 +28,7 @@ export class Stage {
     this.position = 0;
     this.picture = 0;
     this.left = "xt";
+    this.shown = "xt"; // what the left pane really shows
     this.follow = true; // the newest step is shown as it comes
     fillWords(this.root);
     const fit = () => this.side;
@@ -107,9 +109,14 @@ export class Stage {
   async load(touched = false) {
     const { run, picture } = this;
     const tell = () => this.run === run && this.draw();
-    for (const what of ["x0", "xt"])
-      if (touched || !run.watched(what, picture)) await run.fetch(this.server, what, picture, tell);
-    if (this.left === "eps") await run.fetch(this.server, "eps", picture, tell);
+    const wanted = ["x0", "xt"].filter((what) => touched || !run.watched(what, picture));
+    if (this.left === "eps") wanted.push("eps");
+    for (const what of wanted) {
+      const problem = await run.fetch(this.server, what, picture, tell);
+      if (!problem) continue;
+      if (this.run === run) report(problem);
+      return;
+    }
   }
 
   /** Go to a place: a step, or `total` for the picture. */
@@ -127,7 +134,8 @@ export class Stage {
     const { run, position, picture } = this;
     const final = run.pictures.length > 0 && position >= run.total;
     const step = Math.min(position, Math.max(run.recorded - 1, 0));
-    const left = run.frame(this.left, step, picture) ?? run.frame("xt", step, picture);
+    this.shown = run.frame(this.left, step, picture) ? this.left : "xt"; // ε̂ may not be there
+    const left = run.frame(this.shown, step, picture);
     const right = final ? run.pictures[picture] : run.frame("x0", step, picture);
     // Until a new run's first frame the former picture stays, faint; numbers alone leave it blank.
     this.root.dataset.waiting = String(!run.recorded && !run.ended);
@@ -148,25 +156,34 @@ export class Stage {
     scrubber.max = String(Math.max(run.total, 1));
     scrubber.value = String(final ? run.total : step);
     scrubber.disabled = run.recorded < 2;
-    const spoken = final ? say("scrub_picture") : say("scrub_value", { k: step + 1, n: run.total });
+    const spoken = final ? say("scrub_picture") : say("scrub_value", run.counted(step));
     scrubber.setAttribute("aria-valuetext", spoken);
     this.root.dataset.position = String(final ? run.total : step);
     this.root.dataset.frames = String(this.panes.right.frames);
   }
 
   captions() {
-    const k = this.step + 1;
-    const n = this.run.total;
+    const { k, n } = this.run.counted(this.step);
     const name = this.final ? "picture" : "x0";
+    const level = this.run.levels[this.step];
+    // Beside the picture stands the last state that was asked, which is not the picture's own.
+    const meaning = this.final && level ? say(`${this.shown}_last`, { t: figure(level.t) }) : say(this.shown);
     this.part("right_sign").innerHTML = SIGN[name];
     this.part("right_meaning").textContent = say(name);
-    this.part("left_meaning").textContent = say(this.left);
-    this.part("left_filter").textContent = stated(this.panes.left);
-    this.part("right_filter").textContent = stated(this.panes.right);
+    this.part("left_meaning").textContent = meaning;
+    this.part("left_filter").textContent = this.stated("left", this.shown);
+    this.part("right_filter").textContent = this.stated("right", name);
     const prompt = this.run.done?.request?.prompt ?? "";
     const alt = (key) => (this.run.recorded ? say(`alt_${key}`, { k, n, prompt }) : say("alt_empty"));
-    this.find("#pane_left").setAttribute("aria-label", alt(this.left));
+    this.find("#pane_left").setAttribute("aria-label", alt(this.shown));
     this.find("#pane_right").setAttribute("aria-label", alt(name));
+  }
+
+  /** How large a pane's picture is drawn; before that, which step it is if not the asked one. */
+  stated(pane, what) {
+    const near = this.run.nearest(what, this.step, this.picture);
+    const other = what === "picture" || near === undefined || near === this.step;
+    return `${other ? "" : `${say("nearest_step", this.run.counted(near))} · `}${stated(this.panes[pane])}`;
   }
 
   anatomy(step) {
