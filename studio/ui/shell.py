@@ -31,6 +31,7 @@ UP = ("ready", "denoising")
 STATUS_S, STATUS_MOST = 0.5, 600  # how often a page asks for the engine's state, and how many times
 THREADS = 256  # each visitor who watches a run holds one
 UPLOAD_MOST = "20mb"
+SESSIONS = 500  # whose uploaded picture is kept in memory, half a MB each; the oldest go
 CACHE = (3600, 3600)  # seconds: how often the upload cache is swept, and how old a file may be
 
 
@@ -92,6 +93,7 @@ def serve(demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **mo
         share=False,
         max_threads=THREADS,
         max_file_size=UPLOAD_MOST,
+        state_session_capacity=SESSIONS,
         app_kwargs={"routes": static_routes(first_run)},
         **more,
     )

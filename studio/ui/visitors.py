@@ -14,6 +14,7 @@ from studio.contract import Engine, Finished
 from studio.errors import NotFound
 
 MAX_VISITORS = 10_000
+KEPT_BYTES = 128 * 2**20  # of finished pictures, for downloads
 GONE = "This run is no longer kept; run its recipe again."
 
 
@@ -32,7 +33,7 @@ class Visitors:
 
     engine: Engine
     visits: OrderedDict[str, Visit] = field(default_factory=OrderedDict)
-    finished: dict[str, Finished] = field(default_factory=dict)
+    finished: OrderedDict[str, Finished] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, session: str, run: str) -> tuple[int, bool]:
@@ -59,10 +60,12 @@ class Visitors:
                 visit.running = False
 
     def keep(self, finished: Finished) -> None:
-        """Remember what a run made, for its downloads."""
+        """Remember what a run made, for its downloads; the oldest go when it becomes too much."""
         with self.lock:
             if any(visit.run == finished.run for visit in self.visits.values()):
                 self.finished[finished.run] = finished
+            while len(self.finished) > 1 and self._bytes() > KEPT_BYTES:
+                self.finished.popitem(last=False)
 
     def made(self, run: str) -> Finished:
         """What that run made; NotFound when its tab has gone on."""
@@ -83,6 +86,9 @@ class Visitors:
             visit = self.visits.pop(session, None)
         if visit:
             self._free(visit.run)
+
+    def _bytes(self) -> int:
+        return sum(len(png) for made in self.finished.values() for png in made.pictures)
 
     def _evict(self) -> list[str]:
         old = []

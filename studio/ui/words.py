@@ -56,9 +56,13 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 def translations() -> gr.I18n:
-    """The whole catalogue for `launch(i18n=...)`; the browser's language chooses."""
+    """The whole catalogue for `launch(i18n=...)`; the browser's language chooses.
+
+    Gradio knows two kinds of Chinese and matches them exactly; we write one, which both can read.
+    """
     phrases = json.loads((_FOLDER / "engine.zh-CN.json").read_text(encoding="utf-8"))
-    return gr.I18n(en=catalogue("en"), **{"zh-CN": {**phrases, **catalogue("zh-CN")}})
+    chinese = {**phrases, **catalogue("zh-CN")}
+    return gr.I18n(en=catalogue("en"), **{"zh-CN": chinese, "zh-TW": chinese})
 
 
 def word(key: str) -> Any:

@@ -75,6 +75,14 @@ def test_a_run_whose_tab_has_left_is_not_kept(visitors):
         visitors.made("a1")
 
 
+def test_the_oldest_pictures_are_let_go_when_they_take_too_much(visitors, monkeypatch):
+    monkeypatch.setattr(v, "KEPT_BYTES", 2 * len(b"png"))
+    for name in "abc":
+        visitors.begin(name, f"{name}1")
+        visitors.keep(finished(f"{name}1"))
+    assert list(visitors.finished) == ["b1", "c1"]
+
+
 def test_the_oldest_tab_is_let_go_when_there_are_too_many(visitors, monkeypatch):
     monkeypatch.setattr(v, "MAX_VISITORS", 2)
     for name in "abc":

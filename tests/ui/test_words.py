@@ -90,6 +90,12 @@ def test_the_recipe_names_no_field_that_the_catalogue_does_not():
     assert names <= words._NAMES.keys()
 
 
+def test_readers_of_either_chinese_get_the_chinese_page():
+    offered = words.translations().translations_dict
+    assert offered["zh-CN"] == offered["zh-TW"]
+    assert offered["zh-CN"]["generate"] == ZH["generate"]
+
+
 def test_an_unknown_sentence_is_shown_as_it_is():
     message = words.from_sentence("Something nobody foresaw.")
     assert (message["key"], message["text"]) == ("", "Something nobody foresaw.")
