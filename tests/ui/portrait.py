@@ -56,7 +56,7 @@ def take(url: str, args: argparse.Namespace) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         look = {"reduced_motion": "reduce", "color_scheme": "dark" if args.dark else "light"}
-        page = browser.new_page(viewport=VIEW, device_scale_factor=1.5, **look)
+        page = browser.new_page(viewport=VIEW, device_scale_factor=1.25, **look)
         page.set_default_timeout(180_000)
         page.goto(url)
         page.wait_for_selector("#chips .chip")
@@ -68,7 +68,7 @@ def take(url: str, args: argparse.Namespace) -> None:
         page.wait_for_timeout(1000)
         args.out.mkdir(parents=True, exist_ok=True)
         shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        shot.quantize(256, dither=Image.Dither.NONE).save(args.out / "generate.png", optimize=True)
+        shot.save(args.out / "generate.png", optimize=True)
         frames = _frames(page)
         frames[0].save(
             args.out / "run.gif",
