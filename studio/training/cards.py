@@ -100,7 +100,7 @@ A small latent diffusion model that draws icons at 128 px from a few words, in t
 from diffusers import StableDiffusionPipeline
 
 pipe = StableDiffusionPipeline.from_pretrained("models/icons-unet")
-pipe("red apple", num_inference_steps=20, guidance_scale=5.0).images[0]
+pipe("red apple", num_inference_steps=20, guidance_scale=3.5).images[0]
 ```
 
 ![samples](images/samples.png)

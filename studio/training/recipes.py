@@ -53,7 +53,7 @@ RECIPES = {
         vae=Autoencoder(steps=1700),
         decoder=Decoder(workers=2),
         preview=Preview(steps=700),
-        unet=Unet(batch=48, steps=5000, workers=2),
+        unet=Unet(batch=48, steps=3900, workers=2),
     ),
     "full": Recipe(
         text=Text(

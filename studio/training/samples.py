@@ -46,7 +46,7 @@ def sample(
     empty: torch.Tensor,
     noise: torch.Tensor,
     steps: int = 20,
-    scale: float = 5.0,
+    scale: float = 3.5,
 ):
     """DDIM with classifier-free guidance: latents (B, C, h, w) for states (B, T, D)."""
     scheduler = DDIMScheduler(**SCHEDULE)
@@ -67,7 +67,7 @@ def draw(
     path: Path,
     prompts=PROMPTS,
     seed: int = 0,
-    scale: float = 5.0,
+    scale: float = 3.5,
     device: str = "cpu",
 ) -> None:
     """Write a sheet with one picture a prompt."""
