@@ -155,10 +155,11 @@ def _wire(engine: Engine, p: Parts) -> None:
         choose, p.form.inputs(), [p.picture, *drawn], trigger_mode="always_last", **FREE
     )
 
-    def take(path: str | None, *values) -> Iterator[dict]:
+    def take(upload: dict | None, *values) -> Iterator[dict]:
         """A visitor's picture; the file is not kept."""
-        if path is None:
+        if upload is None:
             return
+        path = upload["path"]
         try:
             data = noise_messages.kept(Path(path))
         except Exception as error:
@@ -174,8 +175,9 @@ def _wire(engine: Engine, p: Parts) -> None:
         yield from shown(data, *values)
 
     p.upload.upload(
-        take, [p.upload, *p.form.inputs()], [p.picture, p.upload, p.picker, *drawn], **FREE
-    )
+        take, [p.upload, *p.form.inputs()], [p.picture, p.upload, p.picker, *drawn],
+        preprocess=False, **FREE,  # which would leave an empty file behind for every upload
+    )  # fmt: skip
     _wire_files(engine, p, asked)
     _wire_panels(engine, p, asked, keys)
 

@@ -2,8 +2,6 @@
 
 import { figure, say, sayMessage } from "./words.js";
 
-const LEAST_MS = 0.5; // a step's own cost below this is not worth a share
-
 /** Fill the list of numbers for the step that is shown. */
 export function readout(list, run, step, final) {
   const level = run.levels[step];
@@ -41,10 +39,9 @@ export function remarks(box, run) {
   if (!run.ended && run.last?.shared) lines.push(say("shared", { n: run.last.shared }));
   const card = run.done?.card;
   if (card) {
-    const kind = card.kind === "exact" && card.step_ms < LEAST_MS ? "exact_at_once" : card.kind;
     const psnr = card.psnr === null ? say("card_psnr_none") : `${figure(card.psnr, 1)} dB`;
     const step = figure(card.step_ms, card.step_ms < 10 ? 1 : 0);
-    lines.push(say(`card_${kind}`, { ms: figure(card.ms, 1), step, psnr }));
+    lines.push(say(`card_${card.kind}`, { ms: figure(card.ms, 1), step, psnr }));
   }
   for (const note of run.done?.notes ?? []) lines.push(sayMessage(note));
   const wanted = lines.join("\n");
