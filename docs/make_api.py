@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -81,4 +82,5 @@ def _signature(function: object) -> str:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # studio
     Path(__file__).with_name("api.md").write_text(page(), encoding="utf-8")

@@ -10,6 +10,7 @@ import gradio as gr
 
 from studio.contract import CheckpointInfo, Choice, Choices, Engine, Guidance, Request, View
 from studio.errors import BadRequest
+from studio.ui import help
 from studio.ui.player import mount
 from studio.ui.words import word
 
@@ -155,6 +156,7 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
     notes = {"model": _note("model_note", about(info))}
     sampler = _radio("sampler", usual_first(choices.samplers), v["sampler"])
     notes["sampler"] = _note("sampler_note", method(choices, v["sampler"]))
+    help.fold("help_sampler", sampler)
     with gr.Row(elem_classes="numbers"):
         steps = _count("steps", v["steps"])
         scale = _count("scale", v["scale"], step=0.5)
@@ -173,9 +175,11 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         rescale = _slider("rescale", v["rescale"])
         low = _slider("interval_low", v["low"], hint="interval_hint")
         high = _slider("interval_high", v["high"], hint="interval_high_hint")
+        help.fold("help_guidance", "cfg")
     with gr.Accordion(word("path_more"), open=False, elem_id="path_more"):
         spacing = _radio("spacing", choices.spacings, v["spacing"])
         notes["spacing"] = _note("spacing_note", spaced(choices, v["spacing"]))
+        help.fold("help_spacing", "spacings")
         eta = _slider("eta", v["eta"])
         with gr.Row(elem_classes="pair"):
             width = _count("width", v["width"], step=8)

@@ -9,6 +9,7 @@ import gradio as gr
 
 from studio.contract import Engine
 from studio.noising import Noising, Schedule
+from studio.ui import help
 from studio.ui.form import number, whole
 from studio.ui.words import word
 
@@ -47,6 +48,8 @@ def controls(engine: Engine) -> Form:
         [(word("noise_against_none"), NONE), *schedules], value="linear",
         label=word("noise_against"), info=word("noise_against_hint"), elem_id="noise_against",
     )  # fmt: skip
+    help.fold("help_forward", "the_forward_process")
+    help.fold("help_schedule", "schedules")
     with gr.Column(elem_classes="noise-later"):
         space = gr.Radio(
             [(word("noise_space_pixel"), "pixel"), (word("noise_space_latent"), "latent")],

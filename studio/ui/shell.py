@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from studio.contract import Engine
 from studio.settings import Settings
-from studio.ui import tab_generate, tab_noise, theme, words
+from studio.ui import help, tab_generate, tab_noise, theme, words
 from studio.ui.page import Page
 from studio.ui.player import FIRST_RUN, mount
 from studio.ui.visitors import Visitors
@@ -85,7 +85,7 @@ def serve(demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **mo
         theme=theme.theme(),
         css_paths=list(theme.STYLES),
         head='<script type="module" src="studio-assets/js/main.js"></script>',
-        i18n=words.translations(),
+        i18n=words.translations(help.pages()),
         footer_links=[],
         run_history=False,
         enable_monitoring=False,

@@ -16,7 +16,7 @@ import gradio as gr
 
 from studio.contract import Engine
 from studio.noising import METHODS
-from studio.ui import noise_form, noise_messages, player, stream, theme, words
+from studio.ui import help, noise_form, noise_messages, player, stream, theme, words
 from studio.ui.form import whole
 from studio.ui.page import Page
 from studio.ui.words import word
@@ -103,6 +103,7 @@ def tab(page: Page) -> None:
                     buttons["invert"] = _button("noise_there_and_back")
                     buttons["invert_stop"] = _button("noise_invert_stop")
                 panels["inversion"] = _html("noise_inversion", {})
+                help.fold("help_inversion", "inversion")
             with gr.Accordion(word("noise_walk"), open=False, elem_id="noise_walk"):
                 with gr.Row(elem_classes="noise-ask"):
                     buttons["walk"] = _button("noise_walk_go")

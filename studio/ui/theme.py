@@ -14,7 +14,7 @@ from gradio.themes.utils import colors, sizes
 STATIC = Path(__file__).parent / "static"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 STYLES = tuple(
-    STATIC / "css" / f"{name}.css" for name in ("fonts", "shell", "form", "stage", "noise")
+    STATIC / "css" / f"{name}.css" for name in ("fonts", "shell", "form", "stage", "noise", "help")
 )
 
 SIGNAL = colors.Color(

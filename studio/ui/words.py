@@ -50,19 +50,22 @@ _NAMES = {
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Key → string of one of LANGUAGES."""
-    parts = (f"{language}.json", f"noise.{language}.json", f"errors.{language}.json")
+    parts = [f"{part}{language}.json" for part in ("", "noise.", "errors.", "help.")]
     read = [json.loads((_FOLDER / part).read_text(encoding="utf-8")) for part in parts]
     return {key: text for part in read for key, text in part.items()}
 
 
-def translations() -> gr.I18n:
+def translations(more: dict[str, dict[str, str]] | None = None) -> gr.I18n:
     """The whole catalogue for `launch(i18n=...)`; the browser's language chooses.
 
+    `more` is further strings by language, that only the page's script looks up.
     Gradio knows two kinds of Chinese and matches them exactly; we write one, which both can read.
     """
     phrases = json.loads((_FOLDER / "engine.zh-CN.json").read_text(encoding="utf-8"))
-    chinese = {**phrases, **catalogue("zh-CN")}
-    return gr.I18n(en=catalogue("en"), **{"zh-CN": chinese, "zh-TW": chinese})
+    more = more or {}
+    chinese = {**phrases, **catalogue("zh-CN"), **more.get("zh-CN", {})}
+    english = {**catalogue("en"), **more.get("en", {})}
+    return gr.I18n(en=english, **{"zh-CN": chinese, "zh-TW": chinese})
 
 
 def word(key: str) -> Any:

@@ -5,7 +5,7 @@ import { NoiseStage } from "./noise.js";
 import { mountDensities, mountFeed, mountFile, mountGuesses, mountInversion, mountLine, mountPicker, mountWalk } from "./noise_panels.js";
 import { mountChips, mountHead, mountKnown, mountMessage, mountNote } from "./small.js";
 import { Stage } from "./stage.js";
-import { language, say } from "./words.js";
+import { help, language, say } from "./words.js";
 
 const MOUNTS = {
   stage: (parts) => new Stage(parts),
@@ -35,6 +35,7 @@ window.xt = {
       console.error(`the part ${kind} could not be mounted`, error);
     }
   },
+  help,
 };
 for (const go of window.xtQueue ?? []) go();
 window.xtQueue = [];

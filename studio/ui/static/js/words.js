@@ -20,6 +20,12 @@ export function sayText(text) {
   return own[text] ?? text;
 }
 
+/** A section of the methods for a help fold, as Markdown; nothing where there is none. */
+export function help(section) {
+  const key = `methods_${section}`;
+  return own[key] ?? english[key] ?? "";
+}
+
 /** A message of the server: by its key, or its plain text where the catalogue has none. */
 export function sayMessage(message) {
   return message.key ? say(message.key, message.arguments) : (message.text ?? "");
