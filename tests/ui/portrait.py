@@ -22,7 +22,7 @@ from tests.ui import acts
 from tests.ui.conftest import FLAGS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-WIDTH = 760  # of the animation, pixels
+WIDTH = 600  # of the animation, pixels
 EDGE = 14  # around the stage
 VIEW = {"width": 1280, "height": 800}
 
@@ -82,11 +82,12 @@ def take(url: str, args: argparse.Namespace) -> None:
 
 
 def _frames(page) -> list[Image.Image]:
-    """The stage at every step, then with the picture; one palette for all."""
-    page.add_style_tag(content="#scrubber { outline: none !important; }")
+    """The stage at every step, then with the picture; a palette for each."""
+    page.add_style_tag(content="* { outline: none !important; }")
     page.focus("#scrubber")
     page.keyboard.press("Home")
     page.wait_for_selector(".stage[data-position='0']")
+    page.wait_for_timeout(4000)  # the recorded frames come in the place of the live ones
     box = page.locator(".stage").bounding_box()
     clip = {"x": box["x"] - EDGE, "y": box["y"] - EDGE}
     clip |= {"width": box["width"] + 2 * EDGE, "height": box["height"] + 2 * EDGE}
@@ -101,12 +102,7 @@ def _frames(page) -> list[Image.Image]:
         page.wait_for_timeout(50)
         if page.get_attribute(".stage", "data-position") == before:
             break
-    height = frames[0].height
-    strip = Image.new("RGB", (WIDTH, 3 * height), "white")
-    for row, frame in enumerate((frames[0], frames[len(frames) * 2 // 3], frames[-1])):
-        strip.paste(frame, (0, row * height))
-    palette = strip.quantize(192, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    return [frame.quantize(160, dither=Image.Dither.NONE) for frame in frames]
 
 
 def _wait(url: str) -> None:
