@@ -25,7 +25,8 @@ from studio.engine.ticket import Ticket
 from studio.errors import BadRequest, StudioError
 from studio.imaging.encode import jpeg, psnr
 
-PACE = 5  # after a preview, at least this many times its cost goes into denoising
+# After a preview of a kind, at least this many times its cost goes into denoising.
+PACE = {"rgb": 30.0, "tiny": 6.0, "exact": 6.0, "off": 0.0}
 
 
 class Run:
@@ -190,7 +191,7 @@ class Run:
             out |= {name: draw(part) for name, part in split.items()} if shown else {}
         if shown or kind == "off":
             seconds = time.perf_counter() - start
-            self.due = start + (1 + PACE) * seconds
+            self.due = start + (1 + PACE[kind]) * seconds
             self.card = PreviewCard(kind, 1000 * seconds, self.best_ms, None)
         return out
 

@@ -16,6 +16,7 @@ from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import SPACINGS
 from studio.engine import decode
 from studio.engine.engine import LocalEngine
+from studio.engine.run import PACE
 from studio.errors import BadRequest, Busy, NotFound, OverBudget, StudioError
 from studio.imaging import film
 from studio.settings import Settings
@@ -70,7 +71,7 @@ def test_a_run_tells_its_story_in_order(engine, model):
 
 
 def test_steps_carry_numbers_and_pictures_of_x_t_and_x0(engine, monkeypatch):
-    monkeypatch.setattr("studio.engine.run.PACE", 0)
+    monkeypatch.setattr("studio.engine.run.PACE", dict.fromkeys(PACE, 0))
     steps = [e for e in events(engine, engine.submit(request(count=2))) if isinstance(e, Step)]
     assert [s.nfe for s in steps] == [1, 2, 3, 4, 5]
     assert [s.rows for s in steps] == [4, 8, 12, 16, 20]
@@ -82,7 +83,7 @@ def test_steps_carry_numbers_and_pictures_of_x_t_and_x0(engine, monkeypatch):
 
 
 def test_previews_that_cost_more_than_the_steps_are_drawn_less_often(engine, monkeypatch):
-    monkeypatch.setattr("studio.engine.run.PACE", 1e6)
+    monkeypatch.setattr("studio.engine.run.PACE", dict.fromkeys(PACE, 1e6))
     steps = [e for e in events(engine, engine.submit(request())) if isinstance(e, Step)]
     assert [len(s.x0) for s in steps] == [len(s.xt) for s in steps] == [1, 0, 0, 0, 1]
 
