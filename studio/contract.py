@@ -71,6 +71,8 @@ class Level:
 class Step:
     """An accepted state x_t was answered. Pictures are JPEG bytes, one per picture of the run.
 
+    x̂0 is at the picture's size, x_t at the state's own: a latent's position is one pixel.
+
     `index` counts from 0 to `total` - 1. `nfe` counts the network evaluations of this run so
     far as questions; `rows` the rows that went through the network for them (guidance doubles
     those). `step_ms` is the wall time since the previous Step, `forward_ms` this run's share

@@ -44,7 +44,7 @@ class Bench:
 
     def draw(self, x: Tensor) -> np.ndarray:
         """One state as (H, W, 3) uint8."""
-        return (self.painter.state(x) if self.painter else to_rgb(x))[0]
+        return (self.painter.squares(x) if self.painter else to_rgb(x))[0]
 
     @property
     def square(self) -> float:

@@ -80,7 +80,7 @@ def guesses(
             error=float(errors.mean()),
             standard_error=spread,
             blind=blind,
-            xt=png(painter.state(xt[:1])[0]),
+            xt=png(painter.squares(xt[:1])[0]),
             x0=png(decode.picture(checkpoint, guess[:1])),
         )
 
@@ -110,7 +110,7 @@ def invert(
             while True:
                 answer = _answer(denoise, ask)
                 done += 1
-                yield noising.Inverting(done, total, back, jpeg(painter.state(ask.x.float())[0]))
+                yield noising.Inverting(done, total, back, jpeg(painter.squares(ask.x.float())[0]))
                 ask = run.send(answer)
         except StopIteration as end:
             return end.value
@@ -130,7 +130,7 @@ def invert(
         steps=steps,
         evaluations=done,
         original=png(original),
-        noise=png(painter.state(found.float())[0]),
+        noise=png(painter.squares(found.float())[0]),
         picture=png(picture),
         rmse=float((again - x0).square().mean().sqrt()),
         psnr=psnr(original, picture),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.imaging import linear
-from studio.imaging.encode import enlarge_nearest
+from studio.imaging.encode import enlarge_lanczos, enlarge_nearest
 from studio.imaging.tensors import to_rgb
 
 SHARE = 0.25  # of a step, that "auto" lets the tiny decoder take
@@ -49,16 +49,19 @@ class Painter:
         return "tiny" if wanted == "tiny" or cheap else "rgb"
 
     def state(self, x: Tensor) -> np.ndarray:
-        """x_t or ε: as it is, or through the linear map with every value a square of pixels."""
-        if self.pixels:
-            return to_rgb(x)
-        return enlarge_nearest(to_rgb(linear.draw(x, self.matrix)), self.checkpoint.latent.down)
+        """x_t or ε at its own size: as it is, or through the linear map, one pixel a position."""
+        return to_rgb(x if self.pixels else linear.draw(x, self.matrix))
+
+    def squares(self, x: Tensor) -> np.ndarray:
+        """As `state`, at the picture's size: every position a square of pixels."""
+        return enlarge_nearest(self.state(x), self.checkpoint.latent.down)
 
     def x0(self, x0: Tensor, kind: str) -> np.ndarray:
-        """x̂0, drawn by one of the kinds."""
+        """x̂0 at the picture's size, drawn by one of the kinds; the linear map's by Lanczos."""
         if kind == "tiny":
             return to_rgb(self.checkpoint.tiny(x0))
-        return self.state(x0)
+        down = self.checkpoint.latent.down
+        return np.stack([enlarge_lanczos(drawn, down) for drawn in self.state(x0)])
 
 
 def _ms(call) -> float:

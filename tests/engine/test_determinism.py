@@ -81,7 +81,7 @@ def test_forgotten_runs_leave_no_tensor_behind(models):
     for _ in range(3):
         engine.forget(_ran(engine))
     engine.known("random", "red disc")
-    assert live() == before
+    assert live() <= before  # less, where something older was let go meanwhile
     engine.close()
 
 
