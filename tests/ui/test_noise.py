@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from studio.errors import StudioError
 from studio.noising import Noising, Schedule
 from studio.settings import Settings
 from studio.ui import noise_form, noise_messages
@@ -41,7 +42,7 @@ def test_the_controls_say_a_noising_and_a_second_schedule():
 
 @pytest.mark.parametrize("wrong", [{"seed": "x"}, {"T": None}, {"T": 5}, {"shift": "a"}])
 def test_garbage_in_the_controls_gets_a_sentence(wrong):
-    with pytest.raises(noise_form.BadRequest):
+    with pytest.raises(StudioError):
         noise_form.read(values(**wrong))
 
 

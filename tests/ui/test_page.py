@@ -27,7 +27,7 @@ def test_touching_the_scrubber_ends_the_loop(tab):
     page = tab(reduced_motion="no-preference")
     page.wait_for_selector(".stage[data-playing=true]")
     page.focus("#scrubber")
-    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Home")  # changes nothing where the loop is at its start
     page.wait_for_selector(".stage[data-playing=false]")
 
 

@@ -81,7 +81,8 @@ def test_every_recorded_step_can_be_scrubbed(tab, real):
 def test_stop_now_ends_a_long_run(tab, real):
     page = tab(real[0])
     page.set_default_timeout(60_000)
-    exact(page)
+    page.check("#model input[value=icons-unet]", force=True)  # long enough to be stopped
+    page.wait_for_function("document.querySelector('#model_note p').textContent.length > 0")
     acts.generate(page, "rocket", steps=1000)
     page.wait_for_selector(".stage[data-state=step]")
     page.click("#stop")

@@ -259,6 +259,10 @@ export class Stage {
     scrubber.setAttribute("aria-label", say("scrub"));
     scrubber.addEventListener("input", () => this.touch(Number(scrubber.value)));
     scrubber.addEventListener("pointerdown", () => this.player.stop());
+    scrubber.addEventListener("keydown", (event) => {
+      // at either end a key changes nothing, and no input event says that it was touched
+      if (/^(Arrow|Page|Home|End)/.test(event.key)) this.player.stop();
+    });
     this.find("#play").addEventListener("click", () => {
       if (this.player.playing) this.player.stop();
       else this.player.start(this.last(), { from: this.position });
