@@ -25,9 +25,7 @@ class Captions:
         return ranked(self.names, self.rows @ embedding, count)
 
 
-def ranked(
-    names: tuple[str, ...], scores: Tensor, count: int
-) -> tuple[tuple[str, float], ...]:
+def ranked(names: tuple[str, ...], scores: Tensor, count: int) -> tuple[tuple[str, float], ...]:
     """The `count` highest scores, each name once, best first; ties in the order given."""
     best: dict[str, float] = {}
     for k in torch.argsort(scores, descending=True, stable=True).tolist():

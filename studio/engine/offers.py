@@ -40,9 +40,7 @@ def choices() -> Choices:
         )
         for id, s in SAMPLERS.items()
     )
-    spacings = tuple(
-        Choice(id, *SPACING_WORDS.get(id, (id.capitalize(), ""))) for id in SPACINGS
-    )
+    spacings = tuple(Choice(id, *SPACING_WORDS.get(id, (id.capitalize(), ""))) for id in SPACINGS)
     return Choices(samplers, spacings)
 
 

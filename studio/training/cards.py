@@ -47,17 +47,20 @@ def exact_card(folder: Path, data: IconData) -> str:
     styles = {picture["style"] for picture in said["pictures"]}
     sets = {key for key, kept in data.licences.items() if kept["style"] in styles - {""}}
     count = len(said["pictures"])
+    notes = folder / "NOTES.md"
+    measured = notes.read_text().strip() if notes.is_file() else "Nothing yet."
     return f"""{FRONT}
 # exact-icons
 
 {count} icons, and nothing learned. The denoiser is the ideal one for a finite set of pictures,
 
-    D(x; σ) = Σ softmax(−‖x − y_i‖² / 2σ²)_i · y_i
+    D(x; α, σ) = Σ w_i · y_i,   w = softmax(−‖x − α·y_i‖² / 2σ² + ln p_i)
 
-Every step is exact, and what comes out of the noise is one of the pictures in this folder. A prompt
-is compared with the captions by the text encoder of `icons-unet`; where nothing is nearer than
-{said["threshold"]} the studio says that it knows nothing like it. It makes no new pictures: it
-shows what a perfect model of its training set would do, which is to memorise it.
+where p_i says how well caption i fits the prompt. Every step is exact, and what comes out of the
+noise is one of the pictures in this folder. A prompt is compared with the captions by the text
+encoder of `{said["text_encoder"]}`; where nothing is nearer than {said["threshold"]} the studio
+says that it knows nothing like it. It makes no new pictures: it shows what a perfect model of its
+training set would do, which is to memorise it.
 
 | file | what |
 |---|---|
@@ -67,10 +70,7 @@ shows what a perfect model of its training set would do, which is to memorise it
 
 ## Measured
 
-With the shipped text encoder every name finds its concept first. Of the synonyms in the word lists
-73 % find it first and 90 % among the first twelve pictures; of loose keywords ("delicious", "nasa")
-52 % among the first twelve. 93 % of synonyms, 60 % of keywords and 6 % of strings of random letters
-score above 0.5; of thirty abstract terms ("philosophy", "tax return") none does.
+{measured}
 
 ## Pictures
 
@@ -134,8 +134,9 @@ pipe("red apple", num_inference_steps=20, guidance_scale=3.5).images[0]
 
 {len(rows)} pictures of {concepts} concepts (`concepts.json`), drawn by the sets below. Captions:
 names, synonyms and keywords, with and without an article and the words "in … style". One style of
-200 concepts and 300 keywords were held out by seed. What is not among the concepts it cannot draw:
-it shows something near by.
+{sum(r.held for r in data.records)} concepts and {sum(map(len, data.held_synonyms.values()))}
+keywords were held out by seed. What is not among the concepts it cannot draw: it shows something
+near by.
 
 {sources(data, {record.set for record in records})}
 

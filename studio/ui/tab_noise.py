@@ -246,9 +246,7 @@ def _wire_panels(engine: Engine, p: Parts, asked: list, keys: Iterator[int]) -> 
             parts.append(part)
             yield {p.panels["walk"]: noise_messages.walked(parts)}
 
-    p.buttons["walk"].click(
-        _guarded(walk, p.message), asked, [p.panels["walk"], p.message], **FREE
-    )
+    p.buttons["walk"].click(_guarded(walk, p.message), asked, [p.panels["walk"], p.message], **FREE)
 
 
 def _guarded(make: Callable[..., Iterator[dict]], message: gr.HTML) -> Callable:
