@@ -1,11 +1,13 @@
 """The catalogue: both languages have the same keys and holes, and every string in use is there."""
 
 import inspect
+import json
 import re
 
 import pytest
 
 from studio import recipe
+from studio.engine import offers
 from studio.errors import StudioError
 from studio.recipe import Guidance, Request
 from studio.ui import theme, words
@@ -111,3 +113,12 @@ def filled(catalogue: dict, message: dict) -> str:
         return filled(catalogue, given) if isinstance(given, dict) else str(given)
 
     return HOLE.sub(value, catalogue[message["key"]])
+
+
+def test_what_the_engine_says_of_its_choices_and_checkpoints_has_its_chinese():
+    phrases = json.loads((words._FOLDER / "engine.zh-CN.json").read_text(encoding="utf-8"))
+    folders = sorted((theme.STATIC.parents[2] / "models").glob("*/studio.json"))
+    said = {json.loads(path.read_text())["knows"] for path in folders}
+    offered = offers.choices()
+    said |= {choice.hint for choice in (*offered.samplers, *offered.spacings)} - {""}
+    assert len(folders) >= 2 and said <= phrases.keys()
