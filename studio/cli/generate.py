@@ -13,12 +13,12 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from studio.cli import machine
 from studio.cli.bundle import write_bundle
 from studio.contract import Cancelled, Failed, Finished, Guidance, Loading, Request, Step, View
 from studio.engine.engine import LocalEngine
 from studio.errors import BadRequest, StudioError
 from studio.imaging.film import FILMS
-from studio.settings import Settings
 from studio.store.files import png_with_recipe, write_atomic
 
 FIELDS = ("prompt", "negative_prompt", "seed", "width", "height", "count", "sampler", "eta",
@@ -50,9 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--record", type=Path, help="the run as a film: .gif or .mp4")
     add("--bundle", type=Path, help="a folder for the run as small frames and run.json")
     add("--json", action="store_true", help="nothing but the line of JSON")
-    add("--models", type=Path, help="the folder of checkpoints")
-    add("--device", help="auto, cpu, cuda, mps")
-    add("--threads", type=int, help="of the CPU; 0 leaves the choice to torch")
+    machine.configure(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix != ".png":
         raise BadRequest("A picture ends in .png; give --out such a name.")
     check_folders(args.out, args.record, args.bundle)
-    settings = Settings.from_env(models=args.models, device=args.device, threads=args.threads)
-    engine = LocalEngine(settings)
+    engine = LocalEngine(machine.settings(args))
     try:
         request = _request(args, engine)
         id = engine.start(warm=False).submit(request, View(preview="off"))

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from studio.cli import machine
 from studio.cli.generate import check_folders
 from studio.engine.engine import LocalEngine
 from studio.errors import BadPicture, BadRequest
 from studio.imaging.pictures import MAX_FILE, to_png
 from studio.noising import SPACES, Noising, Row, Schedule, Strip, check_shares
-from studio.settings import Settings
 from studio.store.files import write_atomic
 
 GAP = 4  # pixels between the frames of a strip
@@ -44,9 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, help="the strip as a PNG; in latent space a row as RGB, one decoded")
     add("--film", type=Path, help="from clean to noise as a .gif")
     add("--json", action="store_true", help="nothing but the line of JSON")
-    add("--models", type=Path, help="the folder of checkpoints")
-    add("--device", help="auto, cpu, cuda, mps")
-    add("--threads", type=int, help="of the CPU; 0 leaves the choice to torch")
+    machine.configure(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
     id = args.schedule.replace("-", "_")
     schedule = Schedule(id, args.steps, not args.unscaled, args.zero_snr, args.shift)
     picture = _bytes(args.image)
-    settings = Settings.from_env(models=args.models, device=args.device, threads=args.threads)
-    engine = LocalEngine(settings)
+    engine = LocalEngine(machine.settings(args))
     try:
         model = args.model
         if model is None and (args.space == "latent" or schedule.id == "model"):

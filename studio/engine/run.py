@@ -151,7 +151,7 @@ class Run:
         drawn = self._draw(ask, x, x0, parts)
         now = time.perf_counter()
         self.step_ms.append(1000 * (now - self.mark))
-        left = (self.total - ask.step - 1) * sum(self.step_ms) / len(self.step_ms) / 1000
+        left = (self.total - ask.step - 1) * (now - self.began) / len(self.step_ms)
         forward, self.forward_ms, self.mark = self.forward_ms, 0.0, now
         return Step(
             run=self.ticket.id,

@@ -25,16 +25,7 @@ def dpmpp_2m(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) ->
     h the step in λ. Of first order in the first step, in one that ends clean, and in the last of
     fewer than 15.
     """
-    before, h_before = None, 0.0
-    for step, (here, there) in enumerate(pairwise(levels)):
-        a = yield Ask(x, here, step)
-        h = 0.5 * (there.logsnr - here.logsnr)
-        D = a.x0
-        if before is not None and h_before > 0.0 and _room(levels, step) > 1:
-            D = a.x0 + (0.5 * h / h_before) * (a.x0 - before)
-        x = _moved(a.x, D, here, there)
-        before, h_before = a.x0, h
-    return x
+    return (yield from _midpoint(x, levels))
 
 
 def dpmpp_2m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
@@ -43,16 +34,7 @@ def dpmpp_2m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise
     As 2M, with e^(-2h) where that has e^(-h) and the posterior's noise in every step. Its steps
     of first order are DDPM's.
     """
-    before, h_before = None, 0.0
-    for step, (here, there) in enumerate(pairwise(levels)):
-        a = yield Ask(x, here, step)
-        h = 0.5 * (there.logsnr - here.logsnr)
-        D = a.x0
-        if before is not None and h_before > 0.0 and _room(levels, step) > 1:
-            D = a.x0 + (0.5 * h / h_before) * (a.x0 - before)
-        x = _noised(a.x, D, here, there, noise, step)
-        before, h_before = a.x0, h
-    return x
+    return (yield from _midpoint(x, levels, noise))
 
 
 def dpmpp_3m_sde(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) -> Run:
@@ -95,6 +77,23 @@ def dpmpp_2s(x: Tensor, path: Path, levels: Sequence[Level], *, noise: Noise) ->
             m = yield Ask(_moved(a.x, a.x0, here, middle), middle, step, stage=1)
             D = m.x0
         x = _moved(a.x, D, here, there)
+    return x
+
+
+def _midpoint(x: Tensor, levels: Sequence[Level], noise: Noise | None = None) -> Run:
+    """The second-order walk of 2M: of the ODE, or with noise of the reverse SDE."""
+    before, h_before = None, 0.0
+    for step, (here, there) in enumerate(pairwise(levels)):
+        a = yield Ask(x, here, step)
+        h = 0.5 * (there.logsnr - here.logsnr)
+        D = a.x0
+        if before is not None and h_before > 0.0 and _room(levels, step) > 1:
+            D = a.x0 + (0.5 * h / h_before) * (a.x0 - before)
+        if noise is None:
+            x = _moved(a.x, D, here, there)
+        else:
+            x = _noised(a.x, D, here, there, noise, step)
+        before, h_before = a.x0, h
     return x
 
 
