@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from studio.errors import BadRecipe, BadRequest, OverBudget
+from studio.ranges import is_text, number, whole
 
 VERSION = 1
 MAX_STEPS = 1000
@@ -123,7 +124,7 @@ def _check_request(r: Request) -> None:
     if not _is_version(r.version):
         raise BadRequest(f"A request has version {VERSION}, not “{str(r.version)[:20]}”.")
     for name in ("model", "prompt", "negative_prompt", "sampler", "spacing"):
-        if not _is_text(getattr(r, name)):
+        if not is_text(getattr(r, name)):
             raise BadRequest(f"The {name.replace('_', ' ')} must be text.")
     if not isinstance(r.alone, bool):
         raise BadRequest("The field alone must be true or false.")
@@ -133,24 +134,24 @@ def _check_request(r: Request) -> None:
                 f"The {name.replace('_', ' ')} has {len(getattr(r, name))} characters; "
                 f"at most {MAX_PROMPT} are read. Shorten it."
             )
-    _whole("number of steps", r.steps, 1, MAX_STEPS)
-    _whole("number of pictures", r.count, 1, MAX_COUNT)
-    _whole("seed", r.seed, 0, MAX_SEED - r.count)  # so that every picture's own is one
+    whole("number of steps", r.steps, 1, MAX_STEPS)
+    whole("number of pictures", r.count, 1, MAX_COUNT)
+    whole("seed", r.seed, 0, MAX_SEED - r.count)  # so that every picture's own is one
     for name in ("width", "height"):
         side = getattr(r, name)
-        _whole(name, side, 0, MAX_SIDE)
+        whole(name, side, 0, MAX_SIDE)
         if side % 8 or 0 < side < 32:
             raise BadRequest(f"The {name} must be a multiple of 8 from 32 on, not {side}.")
-    _number("η (eta)", r.eta, 0.0, 1.0)
+    number("η (eta)", r.eta, 0.0, 1.0)
     g = r.guidance
     if not isinstance(g, Guidance) or g.kind not in ("none", "cfg"):
         raise BadRequest("The guidance is either 'none' or 'cfg'.")
-    _number("guidance scale", g.scale, 0.0, MAX_GUIDANCE)
-    _number("guidance rescale", g.rescale, 0.0, 1.0)
+    number("guidance scale", g.scale, 0.0, MAX_GUIDANCE)
+    number("guidance rescale", g.rescale, 0.0, 1.0)
     if len(g.interval) != 2:
         raise BadRequest("The guidance interval is two numbers between 0 and 1.")
     for edge in g.interval:
-        _number("guidance interval", edge, 0.0, 1.0)
+        number("guidance interval", edge, 0.0, 1.0)
     if g.interval[0] > g.interval[1]:
         raise BadRequest("The guidance interval must run from the smaller number to the larger.")
     check_work(r, r.width or 32, r.height or 32)
@@ -167,29 +168,3 @@ def check_work(r: Request, width: int, height: int, evaluations: int = 1) -> Non
             f"{r.count} picture(s) of {width}×{height} in {r.steps} steps are "
             f"{work / MAX_WORK:.1f} times what one run may take; lower one of the four."
         )
-
-
-def _is_text(value: Any) -> bool:
-    """Whether it is a string that can be written as UTF-8; JSON can spell half a letter."""
-    try:
-        return isinstance(value, str) and value.encode("utf-8") is not None
-    except UnicodeEncodeError:
-        return False
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> None:
-    if value is None:
-        raise BadRequest(f"The {name} is empty; give a whole number.")
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise BadRequest(f"The {name} must be a whole number, not “{str(value)[:40]}”.")
-    if not low <= value <= high:
-        raise BadRequest(f"The {name} must be between {low} and {high}, not {str(value)[:40]}.")
-
-
-def _number(name: str, value: Any, low: float, high: float) -> None:
-    if value is None:
-        raise BadRequest(f"The {name} is empty; give a number.")
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise BadRequest(f"The {name} must be a number, not “{str(value)[:40]}”.")
-    if not low <= value <= high:
-        raise BadRequest(f"The {name} must be between {low:g} and {high:g}, not {str(value)[:20]}.")

@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
-KNOWN_TO_ALL = {"errors"}
+KNOWN_TO_ALL = {"errors", "ranges"}
 CONTRACT = {"contract", "noising", "recipe"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
+    "ranges": {"errors"},
     "recipe": KNOWN_TO_ALL,
     "noising": KNOWN_TO_ALL | {"recipe"},
     "contract": KNOWN_TO_ALL | {"noising", "recipe"},
@@ -38,6 +39,7 @@ COMPOSERS = {"", "__main__", "cli"}  # the package itself, and the programs: eve
 STANDARD = set(sys.stdlib_module_names)
 MAY_USE = {  # parts that keep to certain libraries
     "errors": set(),
+    "ranges": set(),
     "recipe": set(),
     "contract": set(),
     "noising": set(),
