@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from studio.contract import Engine
 from studio.settings import Settings
-from studio.ui import help, tab_generate, tab_noise, theme, words
+from studio.ui import help, tab_generate, tab_noise, tab_race, theme, words
 from studio.ui.page import Page
 from studio.ui.player import FIRST_RUN, mount
 from studio.ui.visitors import Visitors
@@ -25,6 +25,7 @@ from studio.ui.words import word
 TABS = (
     ("tab_generate", "tab_generate", tab_generate.tab),
     ("tab_noise", "tab_noise", tab_noise.tab),
+    ("tab_race", "tab_race", tab_race.tab),
 )
 
 UP = ("ready", "denoising")

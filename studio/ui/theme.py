@@ -14,7 +14,8 @@ from gradio.themes.utils import colors, sizes
 STATIC = Path(__file__).parent / "static"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 STYLES = tuple(
-    STATIC / "css" / f"{name}.css" for name in ("fonts", "shell", "form", "stage", "noise", "help")
+    STATIC / "css" / f"{name}.css"
+    for name in ("fonts", "shell", "form", "stage", "noise", "help", "race", "twin", "grid")
 )
 
 SIGNAL = colors.Color(

@@ -1,9 +1,10 @@
 """Every string of the page, in English and Chinese, and the way from an error to its words.
 
-The catalogue is a few JSON files in each language, with the same keys. Labels are translated by
-Gradio's own I18n; what the page's script writes is looked up there by the same keys, so a message
-travels as a key with its arguments. A StudioError and an engine's note travel likewise: the English
-sentence is recognised by the catalogue's template for it, and one that none fits is shown as it is.
+It is some JSON files in each language, with the same keys; a new one is found. Labels are
+translated by Gradio's own I18n; what the page's script writes is looked up there by the same keys,
+so a message travels as a key with its arguments. A StudioError and an engine's note travel
+likewise: the English sentence is recognised by the catalogue's template for it, and one that none
+fits is shown as it is.
 
 What an engine says in fixed phrases (a sampler's hint, what it is doing) is translated by the
 phrase itself, from `engine.zh-CN.json`; a phrase that is not there stays English.
@@ -50,8 +51,8 @@ _NAMES = {
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Key → string of one of LANGUAGES."""
-    parts = [f"{part}{language}.json" for part in ("", "noise.", "errors.", "help.")]
-    read = [json.loads((_FOLDER / part).read_text(encoding="utf-8")) for part in parts]
+    paths = sorted(set(_FOLDER.glob(f"*{language}.json")) - set(_FOLDER.glob("engine.*")))
+    read = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     return {key: text for part in read for key, text in part.items()}
 
 

@@ -1,10 +1,13 @@
 // The page's own script: mounts each part when Gradio has put it there, and listens to the keyboard.
 
+import { MOUNTS as grid } from "./grid.js";
 import { mountGaussians } from "./gaussians.js";
 import { NoiseStage } from "./noise.js";
 import { mountDensities, mountFeed, mountFile, mountGuesses, mountInversion, mountLine, mountPicker, mountWalk } from "./noise_panels.js";
+import { MOUNTS as race } from "./race.js";
 import { mountChips, mountHead, mountKnown, mountMessage, mountNote } from "./small.js";
 import { Stage } from "./stage.js";
+import { MOUNTS as twin } from "./twin.js";
 import { help, language, say } from "./words.js";
 
 const MOUNTS = {
@@ -24,6 +27,9 @@ const MOUNTS = {
   noise_walked: mountWalk,
   gaussians: mountGaussians,
   noise_density: mountDensities,
+  ...race,
+  ...twin,
+  ...grid,
 };
 
 // A part that fails to mount is reported, and the others are mounted all the same.

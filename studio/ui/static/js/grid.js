@@ -1,0 +1,3 @@
+// The X/Y grid: what main.js mounts, by the kind that the section's components name.
+
+export const MOUNTS = {};

@@ -1,0 +1,3 @@
+// Lanes of a race: what main.js mounts, by the kind that the section's components name.
+
+export const MOUNTS = {};
