@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from studio import controls
+from studio.controls import Control as Control
 from studio.errors import BadRecipe, BadRequest, OverBudget
 from studio.ranges import is_text, number, whole
 
@@ -45,6 +47,10 @@ class Request:
     them can be made again alone. `width`/`height` 0 mean the checkpoint's own size. `eta` is
     DDIM's η and is ignored by samplers without it. `alone` asks for forwards shared with
     nobody: bit-exact, whatever else the engine is doing.
+
+    `image` names a picture to start from, as pixels' SHA-256: of the steps the last
+    ⌊steps·strength⌋ are run, from its state with that much noise. Where `mask` is white it is
+    painted anew, elsewhere kept.
     """
 
     model: str
@@ -59,6 +65,10 @@ class Request:
     spacing: str = "trailing"
     steps: int = 20
     guidance: Guidance = field(default_factory=Guidance)
+    image: str = ""
+    strength: float = 0.75
+    mask: str = ""
+    controls: tuple[Control, ...] = ()
     alone: bool = False
     version: int = VERSION
 
@@ -66,6 +76,7 @@ class Request:
         """Check every range; raises BadRequest or OverBudget with a sentence."""
         if isinstance(self.guidance, dict):
             object.__setattr__(self, "guidance", _guidance(self.guidance))
+        object.__setattr__(self, "controls", controls.read(self.controls))
         _check_request(self)
 
     def to_json(self) -> str:
@@ -154,7 +165,21 @@ def _check_request(r: Request) -> None:
         number("guidance interval", edge, 0.0, 1.0)
     if g.interval[0] > g.interval[1]:
         raise BadRequest("The guidance interval must run from the smaller number to the larger.")
+    _check_pictures(r)
     check_work(r, r.width or 32, r.height or 32)
+
+
+def _check_pictures(r: Request) -> None:
+    for name in ("image", "mask"):
+        if getattr(r, name) != "":
+            controls.check_picture(f"request's {name}", getattr(r, name))
+    if r.mask and not r.image:
+        raise BadRequest("A mask needs the picture that it is of; give a picture to start from.")
+    number("strength", r.strength, 0.0, 1.0)
+    if r.image and int(r.steps * r.strength) < 1:
+        raise BadRequest(
+            f"Of {r.steps} steps at strength {r.strength:g} none is left; raise one of the two."
+        )
 
 
 def check_work(r: Request, width: int, height: int, evaluations: int = 1) -> None:

@@ -18,7 +18,8 @@ CONTRACT = {"contract", "noising", "recipe"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},
-    "recipe": KNOWN_TO_ALL,
+    "controls": KNOWN_TO_ALL,
+    "recipe": KNOWN_TO_ALL | {"controls"},
     "noising": KNOWN_TO_ALL | {"recipe"},
     "contract": KNOWN_TO_ALL | {"noising", "recipe"},
     "settings": KNOWN_TO_ALL,
@@ -40,6 +41,7 @@ STANDARD = set(sys.stdlib_module_names)
 MAY_USE = {  # parts that keep to certain libraries
     "errors": set(),
     "ranges": set(),
+    "controls": set(),
     "recipe": set(),
     "contract": set(),
     "noising": set(),

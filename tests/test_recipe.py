@@ -17,6 +17,7 @@ from studio.recipe import (
     MAX_SIDE,
     MAX_STEPS,
     MAX_WORK,
+    Control,
     Guidance,
     Request,
     check_work,
@@ -36,6 +37,10 @@ FULL = Request(
     spacing="karras",
     steps=31,
     guidance=Guidance("cfg", 7.5, 0.7, (0.1, 0.9)),
+    image="a" * 64,
+    strength=0.5,
+    mask="b" * 64,
+    controls=(Control("icons-control-canny", "c" * 64, "canny", (("low", 100.0),), 0.5),),
     alone=True,
 )
 
