@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from studio.holding import Holdings
 from studio.noising import Lab
 from studio.recipe import Guidance as Guidance
 from studio.recipe import Request as Request
@@ -210,6 +211,7 @@ class Engine(Protocol):
     """
 
     lab: Lab  # the forward process, what a model knows of it, inversion
+    holdings: Holdings  # checkpoints: what they are made of, loading, memory, the hub
 
     def catalog(self) -> tuple[CheckpointInfo, ...]: ...
 

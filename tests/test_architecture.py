@@ -14,14 +14,15 @@ MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
-CONTRACT = {"contract", "noising", "recipe"}
+CONTRACT = {"contract", "holding", "noising", "recipe"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},
     "controls": KNOWN_TO_ALL,
     "recipe": KNOWN_TO_ALL | {"controls"},
     "noising": KNOWN_TO_ALL | {"recipe"},
-    "contract": KNOWN_TO_ALL | {"noising", "recipe"},
+    "holding": KNOWN_TO_ALL,
+    "contract": KNOWN_TO_ALL | {"holding", "noising", "recipe"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
@@ -45,6 +46,7 @@ MAY_USE = {  # parts that keep to certain libraries
     "recipe": set(),
     "contract": set(),
     "noising": set(),
+    "holding": set(),
     "settings": set(),
     "imaging.pictures": {"PIL"},
     "store": {"PIL"},
