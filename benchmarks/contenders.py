@@ -18,6 +18,7 @@ from PIL import Image
 
 from benchmarks.timing import in_turns
 from studio.checkpoints.checkpoint import Checkpoint
+from studio.checkpoints.conditions import Asked, stack
 from studio.contract import Failed, Finished, Request, Step, View
 from studio.diffusion.noise import KeyedNoise
 from studio.diffusion.prediction import to_x0_eps
@@ -58,7 +59,7 @@ def bare(checkpoint: Checkpoint, request: Request) -> np.ndarray:
     shape = (checkpoint.latent.channels, side, side)
     x = KeyedNoise([request.seed], shape).first() * checkpoint.path.first(way[0])
     texts = (request.negative_prompt, request.prompt)
-    conditions = torch.stack([checkpoint.encode(text) for text in texts])
+    conditions = stack([checkpoint.encode(Asked(text)) for text in texts])
     for here, there in itertools.pairwise(way):
         raw = checkpoint.predict(x.repeat(2, 1, 1, 1), [here.t] * 2, conditions)
         uncond, cond = raw.chunk(2)

@@ -9,6 +9,7 @@ import itertools
 import pytest
 import torch
 
+from studio.checkpoints.conditions import Asked, join, stack
 from studio.contract import Guidance
 from studio.diffusion.drive import solve
 from studio.diffusion.prediction import to_x0_eps
@@ -164,7 +165,7 @@ def test_an_invertible_pair_is_undone_exactly_in_any_company(kind):
         def answer(ask):
             x = torch.cat([ask.x.float(), *(x for x, _, _ in rows)])
             times = [ask.level.t, *(t for _, ts, _ in rows for t in ts)]
-            conditions = torch.cat([checkpoint.encode("a")[None], *(c for _, _, c in rows)])
+            conditions = join([stack([checkpoint.encode(Asked("a"))]), *(c for _, _, c in rows)])
             raw = checkpoint.predict(x, times, conditions)[:1].double()
             return Answer(ask.x, *to_x0_eps(checkpoint.prediction, raw, ask.x, ask.level))
 

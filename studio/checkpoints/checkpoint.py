@@ -12,6 +12,8 @@ from studio.diffusion.path import Path
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from studio.checkpoints.conditions import Asked, Condition, Conditions
+
 Progress = Callable[[str, float | None], None]  # a short phrase, a share in [0, 1] or None
 
 
@@ -31,7 +33,7 @@ class Latent:
 class Checkpoint(Protocol):
     """A loaded checkpoint. All methods run on the thread that owns the device, without gradient.
 
-    `conditions` are one tensor for each text, of any shape, stackable along a new first axis.
+    A condition is a row's named parts; see `conditions` for how they are stacked.
     """
 
     entry: Entry
@@ -43,11 +45,11 @@ class Checkpoint(Protocol):
     bytes: int
     tiny: Callable[[Tensor], Tensor] | None  # states to pictures, cheaply; None where there is none
 
-    def encode(self, text: str) -> Tensor:
-        """The condition of one prompt; the empty one is the unconditional row."""
+    def encode(self, asked: Asked) -> Condition:
+        """The condition of one row: the same Asked, the same numbers."""
         ...
 
-    def predict(self, x: Tensor, t: Sequence[float], conditions: Tensor) -> Tensor:
+    def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
         """Raw output (R, C or 2·C, H, W) of R rows, each at its own network time."""
         ...
 

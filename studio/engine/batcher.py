@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Checkpoint
+from studio.checkpoints.conditions import join, some
 from studio.engine.run import Run
 from studio.errors import OutOfMemory
 
@@ -58,7 +59,7 @@ def ask(
     alone = len(inputs) == 1
     x = inputs[0][0] if alone else torch.cat([i[0] for i in inputs])
     times = [t for i in inputs for t in i[1]]
-    conditions = inputs[0][2] if alone else torch.cat([i[2] for i in inputs])
+    conditions = join([i[2] for i in inputs])
     start = time.perf_counter()
     per = weight(checkpoint, runs[0].shape)
     done: list[Tensor] = []
@@ -68,7 +69,8 @@ def ask(
             return None, time.perf_counter() - start, limit
         size = max(1, int(limit / per))
         part = slice(at, at + size)
-        answer = attempt(partial(checkpoint.predict, x[part], times[part], conditions[part]))
+        rows = (x[part], times[part], some(conditions, part))
+        answer = attempt(partial(checkpoint.predict, *rows))
         if answer is None:
             if size == 1:
                 raise OutOfMemory("The device had no room for one picture; make it smaller.")

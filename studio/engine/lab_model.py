@@ -16,6 +16,7 @@ from torch import Tensor
 
 from studio import noising
 from studio.checkpoints.checkpoint import Checkpoint
+from studio.checkpoints.conditions import Asked, stack
 from studio.diffusion.forward import q_sample
 from studio.diffusion.noise import KeyedNoise
 from studio.diffusion.path import Level, Path
@@ -141,10 +142,10 @@ def invert(
 
 def denoiser(worker: Worker, checkpoint: Checkpoint, prompt: str) -> Denoise:
     """(x, level) → (x̂0, ε̂) in the dtype of x, conditional on the prompt, without guidance."""
-    condition = worker.residents.condition(checkpoint, prompt)
+    condition = worker.residents.condition(checkpoint, Asked(prompt))
 
     def denoise(x: Tensor, level: Level) -> tuple[Tensor, Tensor]:
-        conditions = torch.stack([condition] * len(x))
+        conditions = stack([condition] * len(x))
         raw = checkpoint.predict(x.float(), [level.t] * len(x), conditions)
         raw = raw[:, : x.shape[1]].to(x.dtype)  # without a learned variance's channels
         return to_x0_eps(checkpoint.prediction, raw, x, level)

@@ -9,6 +9,7 @@ import logging
 
 import torch
 
+from studio.checkpoints.conditions import Asked, stack
 from studio.contract import Known, What
 from studio.engine import decode
 from studio.engine.jobs import Job, short
@@ -45,9 +46,9 @@ def warm(worker: Worker) -> Job:
     try:
         checkpoint = worker.checkpoint(worker.residents.catalog.default)
         yield
-        condition = worker.residents.condition(checkpoint, "")
+        condition = worker.residents.condition(checkpoint, Asked())
         x = torch.zeros(2, *checkpoint.entry.latent, device=checkpoint.device)
-        checkpoint.predict(x, [checkpoint.path.T] * 2, torch.stack([condition] * 2))
+        checkpoint.predict(x, [checkpoint.path.T] * 2, stack([condition] * 2))
         decode.picture(checkpoint, x[:1])
         yield
         checkpoint.nearest("apple")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from torch import Tensor
-
 from studio.checkpoints.cache import Cache
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint, Progress
+from studio.checkpoints.conditions import Asked, Condition
 from studio.checkpoints.load import load
 from studio.engine.previews import Painter
 from studio.errors import BadCheckpoint
@@ -25,7 +24,7 @@ class Residents:
         self._cache = Cache(settings.cache_bytes)
         self._painters: dict[str, Painter] = {}
         self._damaged: dict[str, str] = {}  # what was said when they did not load
-        self._prompts: OrderedDict[tuple[str, str], Tensor] = OrderedDict()
+        self._prompts: OrderedDict[tuple[str, Asked], Condition] = OrderedDict()
 
     def __contains__(self, id: str) -> bool:
         return id in self._cache
@@ -68,11 +67,11 @@ class Residents:
         """The painter of a loaded checkpoint."""
         return self._painters[id]
 
-    def condition(self, checkpoint: Checkpoint, text: str) -> Tensor:
-        """The encoded prompt. Each is encoded by itself: the same text, the same numbers."""
-        key = (checkpoint.entry.id, text)
+    def condition(self, checkpoint: Checkpoint, asked: Asked) -> Condition:
+        """The encoded row. Each is encoded by itself: the same words, the same numbers."""
+        key = (checkpoint.entry.id, asked)
         if key not in self._prompts:
-            self._prompts[key] = checkpoint.encode(text)
+            self._prompts[key] = checkpoint.encode(asked)
             while len(self._prompts) > KEPT_PROMPTS:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(key)

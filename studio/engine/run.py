@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Checkpoint
+from studio.checkpoints.conditions import Condition, Conditions, shapes, stack
 from studio.contract import Level, PreviewCard, Step, View
 from studio.diffusion import guidance, noise
 from studio.diffusion.prediction import to_x0_eps
@@ -37,7 +39,7 @@ class Run:
         ticket: Ticket,
         checkpoint: Checkpoint,
         painter: Painter,
-        conditions: dict[str, Tensor],
+        conditions: Mapping[str, Condition],
     ) -> None:
         """Draws x_T and asks the first question. Raises BadRequest."""
         request = ticket.request
@@ -77,14 +79,13 @@ class Run:
         self.card = PreviewCard("off", 0.0, 0.0, None)
         self.due = 0.0  # when the next preview may be drawn
         self.began = self.mark = time.perf_counter()
-        self._stacked: tuple[tuple, Tensor] | None = None
+        self._stacked: tuple[tuple, Conditions] | None = None
 
     @property
     def signature(self) -> tuple:
         """Runs with equal signatures can share a forward."""
-        context = tuple(self.conditions["cond"].shape)
         alone = self.ticket.id if self.ticket.request.alone else None
-        return (self.checkpoint.entry.id, self.shape, context, alone)
+        return (self.checkpoint.entry.id, self.shape, shapes(self.conditions["cond"]), alone)
 
     def names(self) -> tuple[str, ...]:
         """The rows that the question on the table needs, of "uncond" and "cond"."""
@@ -97,13 +98,13 @@ class Run:
             self.recording.keep_first()
             self.state = None if self.state is None else self.state[:1].clone()
 
-    def inputs(self, names: tuple[str, ...]) -> tuple[Tensor, list[float], Tensor]:
-        """x (R, C, H, W), times (R) and conditions (R, …) of the question's rows."""
+    def inputs(self, names: tuple[str, ...]) -> tuple[Tensor, list[float], Conditions]:
+        """x (R, C, H, W), times (R) and conditions (parts of R) of the question's rows."""
         x = self.ask.x[: self.live]
         key = (names, self.live)
         if self._stacked is None or self._stacked[0] != key:
             parts = [self.conditions[name] for name in names for _ in range(self.live)]
-            self._stacked = (key, torch.stack(parts))
+            self._stacked = (key, stack(parts))
         rows = self.live * len(names)
         return x.repeat(len(names), 1, 1, 1), [self.ask.level.t] * rows, self._stacked[1]
 

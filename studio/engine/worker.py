@@ -20,6 +20,7 @@ from studio.engine import batcher, decode
 from studio.engine.jobs import Jobs, short
 from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
+from studio.engine.rows import rows
 from studio.engine.run import Run
 from studio.engine.ticket import Ticket
 from studio.errors import StudioError
@@ -122,8 +123,8 @@ class Worker:
             if ticket.cancelled:
                 return self._end(ticket, Cancelled(ticket.id))
             conditions = {
-                "cond": self.residents.condition(checkpoint, request.prompt),
-                "uncond": self.residents.condition(checkpoint, request.negative_prompt),
+                name: self.residents.condition(checkpoint, asked)
+                for name, asked in rows(request).items()
             }
             ticket.recording = self.shelf.new()
             painter = self.residents.painter(request.model)

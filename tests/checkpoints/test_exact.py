@@ -7,6 +7,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from studio.checkpoints.catalog import scan
+from studio.checkpoints.conditions import Asked, stack
 from studio.checkpoints.load import load
 from studio.diffusion.mixture import ideal_x0
 from studio.errors import BadCheckpoint
@@ -36,11 +37,11 @@ def test_the_pictures_are_read_tile_by_tile(shapes):
 
 
 def test_the_empty_prompt_weighs_all_pictures_alike(shapes):
-    assert shapes.encode(" ").unique().numel() == 1
+    assert shapes.encode(Asked(" "))["log_weights"].unique().numel() == 1
 
 
 def test_a_prompt_weighs_the_nearest_captions(shapes):
-    weights = shapes.encode("blue cross").exp()
+    weights = shapes.encode(Asked("blue cross"))["log_weights"].exp()
     assert weights.argmax() == shapes.names.index("blue cross")
     assert weights.sum() == pytest.approx(1) and int((weights > 0).sum()) == 8
 
@@ -48,14 +49,14 @@ def test_a_prompt_weighs_the_nearest_captions(shapes):
 @pytest.mark.parametrize("t", [[999.0, 500.0, 0.0], [300.0, 300.0, 10.0]])
 def test_the_answer_is_the_ideal_denoisers(shapes, t):
     x = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
-    conditions = torch.stack([shapes.encode(p) for p in ("red disc", "", "blue bar")])
+    conditions = stack([shapes.encode(Asked(p)) for p in ("red disc", "", "blue bar")])
     levels = [shapes.path.level(time) for time in t]
     expected = ideal_x0(
         x,
         torch.tensor([lv.alpha for lv in levels]),
         torch.tensor([lv.sigma for lv in levels]),
         shapes.flat.reshape(-1, 3, 32, 32).double(),
-        conditions.double(),
+        conditions["log_weights"].double(),
     )
     assert torch.allclose(shapes.predict(x, t, conditions), expected, atol=2e-5)
 

@@ -3,6 +3,7 @@ import torch
 from transformers import BertTokenizer
 
 from studio.checkpoints.catalog import scan
+from studio.checkpoints.conditions import Asked, some, stack
 from studio.checkpoints.load import load
 from studio.checkpoints.packed import PackedConv2d
 
@@ -28,15 +29,15 @@ def test_a_condition_is_the_text_encoders_padded_states(random, made):
     tokens = tokenizer("red disc", padding="max_length", max_length=12, return_tensors="pt")
     with torch.no_grad():
         expected = model(tokens.input_ids)[0][0]
-    assert torch.allclose(random.encode("red disc"), expected, atol=1e-6)
+    assert torch.allclose(random.encode(Asked("red disc"))["context"], expected, atol=1e-6)
 
 
 def test_rows_at_different_times_are_answered_each_at_its_own(random):
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    conditions = torch.stack([random.encode("red disc"), random.encode("")])
+    conditions = stack([random.encode(Asked("red disc")), random.encode(Asked())])
     both = random.predict(x, [900.0, 12.5], conditions)
-    first = random.predict(x[:1], [900.0], conditions[:1])
-    second = random.predict(x[1:], [12.5], conditions[1:])
+    first = random.predict(x[:1], [900.0], some(conditions, slice(0, 1)))
+    second = random.predict(x[1:], [12.5], some(conditions, slice(1, 2)))
     assert torch.allclose(both, torch.cat([first, second]), atol=1e-5)
 
 
@@ -56,7 +57,8 @@ def test_a_prompt_that_is_too_long_gets_a_note(random):
 
 
 def test_nothing_asks_for_a_gradient(random):
-    assert not random.predict(torch.zeros(1, 4, 8, 8), [5.0], random.encode("")[None]).requires_grad
+    conditions = stack([random.encode(Asked())])
+    assert not random.predict(torch.zeros(1, 4, 8, 8), [5.0], conditions).requires_grad
 
 
 def test_convolutions_are_packed_on_the_cpu(random):

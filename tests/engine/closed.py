@@ -11,6 +11,7 @@ from studio.diffusion import schedules
 from studio.diffusion.path import flow, vp
 from studio.engine.previews import Painter
 from studio.engine.recording import Shelf
+from studio.engine.rows import rows
 from studio.engine.run import Run
 from studio.engine.ticket import Ticket
 
@@ -28,13 +29,15 @@ class Closed:
         self.path, self.prediction, self.variance = PATHS[path], prediction, variance
         self.sizes = []  # rows of every forward
 
-    def encode(self, text):
-        return torch.tensor([float(len(text)), float(sum(map(ord, text)) % 97)])
+    def encode(self, asked):
+        text = asked.text
+        length, hue = torch.tensor([float(len(text)), float(sum(map(ord, text)) % 97)])
+        return {"length": length, "hue": hue}
 
     def predict(self, x, t, conditions):
         self.sizes.append(len(x))
         t = torch.tensor(t)[:, None, None, None] / 1000
-        length, hue = (c[:, None, None, None] / 50 for c in conditions.unbind(1))
+        length, hue = (conditions[n][:, None, None, None] / 50 for n in ("length", "hue"))
         raw = torch.tanh(x * (0.5 + t) + hue) * (0.8 + 0.1 * length) - 0.3 * torch.sin(3 * x + t)
         if self.variance == "learned_range":
             raw = torch.cat([raw, torch.sin(x + hue)], 1)
@@ -54,6 +57,5 @@ def start(checkpoint, **changes):
     object.__setattr__(asked, "height", SHAPE[1])
     ticket = Ticket(asked, View(preview="off"))
     ticket.recording = Shelf(2**24).new()
-    texts = {"cond": asked.prompt, "uncond": asked.negative_prompt}
-    conditions = {name: checkpoint.encode(text) for name, text in texts.items()}
+    conditions = {name: checkpoint.encode(row) for name, row in rows(asked).items()}
     return Run(ticket, checkpoint, Painter(checkpoint), conditions)

@@ -189,7 +189,7 @@ def test_a_run_that_breaks_a_shared_forward_does_not_take_the_others_along(
     original = ExactIcons.predict
 
     def predict(self, x, t, conditions):
-        if bool((conditions == -7).any()):
+        if bool((conditions["log_weights"] == -7).any()):
             raise RuntimeError("a poisoned row")
         return original(self, x, t, conditions)
 
@@ -197,7 +197,11 @@ def test_a_run_that_breaks_a_shared_forward_does_not_take_the_others_along(
     monkeypatch.setattr(
         ExactIcons,
         "encode",
-        lambda self, text: encode(self, text) * 0 - 7 if text == "poison" else encode(self, text),
+        lambda self, row: (
+            {"log_weights": encode(self, row)["log_weights"] * 0 - 7}
+            if row.text == "poison"
+            else encode(self, row)
+        ),
     )
     good = engine.submit(request("shapes", prompt="red bar", seed=1))
     assert gate.reached.wait(30)

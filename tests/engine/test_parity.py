@@ -11,6 +11,7 @@ from studio.diffusion.noise import KeyedNoise
 from studio.engine import batcher, offers
 from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
+from studio.engine.rows import rows
 from studio.engine.run import Run
 from studio.engine.ticket import Ticket
 from studio.settings import Settings
@@ -57,8 +58,7 @@ def ours(folder, negative):
     ticket = Ticket(asked, View(preview="off"))
     ticket.recording = Shelf(2**20).new()
     checkpoint = residents.get("random", lambda doing, share: None)
-    texts = {"cond": asked.prompt, "uncond": asked.negative_prompt}
-    conditions = {name: residents.condition(checkpoint, text) for name, text in texts.items()}
+    conditions = {n: residents.condition(checkpoint, row) for n, row in rows(asked).items()}
     run = Run(ticket, checkpoint, residents.painter("random"), conditions)
     while run.ask is not None:
         ((raw, names),), _, _ = batcher.ask([run], 32)

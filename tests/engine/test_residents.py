@@ -1,7 +1,7 @@
 import pytest
-import torch
 
 from studio.checkpoints.catalog import scan
+from studio.checkpoints.conditions import Asked
 from studio.engine import residents as module
 from studio.engine.residents import Residents
 from studio.errors import BadCheckpoint, NotFound
@@ -22,11 +22,11 @@ def test_a_prompt_is_encoded_once(residents, monkeypatch):
     encoded = []
     original = checkpoint.encode
     monkeypatch.setattr(
-        checkpoint, "encode", lambda text: encoded.append(text) or original(text), raising=False
+        checkpoint, "encode", lambda row: encoded.append(row.text) or original(row), raising=False
     )
-    first = residents.condition(checkpoint, "red disc")
-    residents.condition(checkpoint, "")
-    assert residents.condition(checkpoint, "red disc") is first
+    first = residents.condition(checkpoint, Asked("red disc"))
+    residents.condition(checkpoint, Asked())
+    assert residents.condition(checkpoint, Asked("red disc")) is first
     assert encoded == ["red disc", ""]
 
 
@@ -39,7 +39,7 @@ def test_what_a_checkpoint_needs_of_others_is_handed_to_it(residents):
 def test_a_checkpoint_that_goes_takes_its_prompts_and_painter_along(models):
     residents = Residents(Settings(models=models, cache_bytes=1), scan(models), "cpu")
     shapes = residents.get("shapes", quiet)
-    residents.condition(shapes, "red disc")
+    residents.condition(shapes, Asked("red disc"))
     residents.get("random", quiet)
     assert residents.ids() == ("random",)
     with pytest.raises(KeyError):
@@ -53,8 +53,8 @@ def test_what_is_not_there_is_not_found(residents):
 
 
 def test_conditions_carry_no_gradient(residents):
-    condition = residents.condition(residents.get("random", quiet), "red disc")
-    assert isinstance(condition, torch.Tensor) and not condition.requires_grad
+    condition = residents.condition(residents.get("random", quiet), Asked("red disc"))
+    assert condition and not any(part.requires_grad for part in condition.values())
 
 
 def test_a_checkpoint_that_does_not_load_is_read_once(residents, monkeypatch):

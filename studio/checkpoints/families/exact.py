@@ -18,6 +18,7 @@ from torch import Tensor
 
 from studio.checkpoints import headers
 from studio.checkpoints.checkpoint import Latent, Progress
+from studio.checkpoints.conditions import Asked, Condition, Conditions
 from studio.checkpoints.inspect import Entry, read_json
 from studio.checkpoints.similar import overlap, ranked
 from studio.checkpoints.text import TextEncoder
@@ -68,29 +69,30 @@ class ExactIcons:
             return overlap(prompt, self.captions)
         return self.rows @ self.encoder.embedding(prompt)
 
-    def encode(self, text: str) -> Tensor:
+    def encode(self, asked: Asked) -> Condition:
         """(N,): the logarithm of each picture's weight; all alike for the empty prompt."""
-        if not text.strip():
-            return torch.zeros(len(self.captions), device=self.device)
-        scores = self.similar(text)
+        if not asked.text.strip():
+            return {"log_weights": torch.zeros(len(self.captions), device=self.device)}
+        scores = self.similar(asked.text)
         best = torch.topk(scores, min(TOP, len(scores)))
         out = torch.full_like(scores, -torch.inf)
         out[best.indices] = best.values / self.temperature
-        return out.log_softmax(0).to(self.device)
+        return {"log_weights": out.log_softmax(0).to(self.device)}
 
     @torch.no_grad()
-    def predict(self, x: Tensor, t: Sequence[float], conditions: Tensor) -> Tensor:
+    def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
         """As `mixture.ideal_x0`, reading only what has weight: most steps need a few pictures."""
         levels = [self.path.level(min(time, self.path.T)) for time in t]
         a, s = (
             torch.tensor([getattr(lv, name) for lv in levels], device=x.device)[:, None]
             for name in ("alpha", "sigma")
         )
-        ruled_out = torch.isinf(conditions).all(0)
+        weights = conditions["log_weights"]  # (R, N)
+        ruled_out = torch.isinf(weights).all(0)
         use = torch.nonzero(~ruled_out).flatten()
         Y = self.flat if len(use) == len(self.flat) else self.flat[use]
         logits = (a * (x.flatten(1) @ Y.T) - 0.5 * a * a * self.norms[use]) / (s * s)
-        share = (logits + conditions[:, use]).softmax(1)  # (R, N)
+        share = (logits + weights[:, use]).softmax(1)  # (R, N)
         heavy = torch.nonzero((share > NEGLIGIBLE).any(0)).flatten()
         return (share[:, heavy] @ Y[heavy]).reshape(x.shape)
 

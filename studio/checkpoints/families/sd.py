@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Latent, Progress
+from studio.checkpoints.conditions import Asked, Condition, Conditions, stack
 from studio.checkpoints.inspect import MAX_JSON, Entry, read_json
 from studio.checkpoints.similar import Captions
 from studio.checkpoints.text import TextEncoder
@@ -101,7 +102,7 @@ class StableDiffusion:
     def _pack(self) -> None:
         """Lay the weights out for the usual call: two rows, one picture, the trained size."""
         x = torch.zeros(2, *self.entry.latent)
-        conditions = torch.stack([self.encode("")] * 2)
+        conditions = stack([self.encode(Asked())] * 2)
         packed.pack(self.unet, lambda: self.predict(x, [0.0, 0.0], conditions))
         packed.pack(self.vae, lambda: self.decode(x[:1]))
         if self.tiny is not None:
@@ -112,14 +113,15 @@ class StableDiffusion:
 
         return _Tiny(self._component(AutoencoderTiny, "preview"))
 
-    def encode(self, text: str) -> Tensor:
-        return self.text.hidden(text)
+    def encode(self, asked: Asked) -> Condition:
+        return {"context": self.text.hidden(asked.text)}
 
     @torch.no_grad()
-    def predict(self, x: Tensor, t: Sequence[float], conditions: Tensor) -> Tensor:
+    def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
         times = torch.tensor(t, dtype=torch.float32, device=x.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        return self.unet(x, times, encoder_hidden_states=conditions, return_dict=False)[0]
+        context = conditions["context"]
+        return self.unet(x, times, encoder_hidden_states=context, return_dict=False)[0]
 
     @torch.no_grad()
     def decode(self, x: Tensor, tiled: bool = False) -> Tensor:

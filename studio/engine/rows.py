@@ -1,0 +1,15 @@
+"""A request's rows: what each is conditioned on, before a checkpoint encodes it."""
+
+from __future__ import annotations
+
+from studio.checkpoints.conditions import Asked
+from studio.contract import Request
+
+
+def rows(request: Request) -> dict[str, Asked]:
+    """The rows "cond" and "uncond" of a resolved request."""
+    size = (request.width, request.height)
+    return {
+        "cond": Asked(request.prompt, size=size),
+        "uncond": Asked(request.negative_prompt, negative=True, size=size),
+    }
