@@ -12,8 +12,10 @@ from typing import Literal, Protocol
 
 from studio.holding import Holdings
 from studio.noising import Lab
+from studio.racing import Races
 from studio.recipe import Guidance as Guidance
 from studio.recipe import Request as Request
+from studio.twinning import Twins
 
 What = Literal["xt", "x0", "eps"]
 Film = Literal["gif", "mp4"]
@@ -211,6 +213,8 @@ class Engine(Protocol):
     """
 
     lab: Lab  # the forward process, what a model knows of it, inversion
+    races: Races  # samplers side by side on one x_T
+    twin: Twins  # samplers on mixtures in the plane, where every answer is exact
     holdings: Holdings  # checkpoints: what they are made of, loading, memory, the hub
 
     def catalog(self) -> tuple[CheckpointInfo, ...]: ...

@@ -14,15 +14,18 @@ MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
-CONTRACT = {"contract", "holding", "noising", "recipe"}
+CONTRACT = {"contract", "holding", "noising", "recipe", "twinning"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},
     "controls": KNOWN_TO_ALL,
     "recipe": KNOWN_TO_ALL | {"controls"},
     "noising": KNOWN_TO_ALL | {"recipe"},
+    "race_recipe": KNOWN_TO_ALL | {"recipe"},
+    "racing": KNOWN_TO_ALL | {"race_recipe", "recipe"},
+    "twinning": KNOWN_TO_ALL,
     "holding": KNOWN_TO_ALL,
-    "contract": KNOWN_TO_ALL | {"holding", "noising", "recipe"},
+    "contract": KNOWN_TO_ALL | {"holding", "noising", "recipe", "twinning"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
@@ -46,6 +49,9 @@ MAY_USE = {  # parts that keep to certain libraries
     "recipe": set(),
     "contract": set(),
     "noising": set(),
+    "twinning": set(),
+    "race_recipe": set(),
+    "racing": set(),
     "holding": set(),
     "settings": set(),
     "imaging.pictures": {"PIL"},
