@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
-CONTRACT = {"contract", "holding", "noising", "recipe", "twinning"}
+CONTRACT = {"contract", "holding", "noising", "race_recipe", "racing", "recipe", "twinning"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},
@@ -25,7 +25,7 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     "racing": KNOWN_TO_ALL | {"race_recipe", "recipe"},
     "twinning": KNOWN_TO_ALL,
     "holding": KNOWN_TO_ALL,
-    "contract": KNOWN_TO_ALL | {"holding", "noising", "recipe", "twinning"},
+    "contract": KNOWN_TO_ALL | {"holding", "noising", "racing", "recipe", "twinning"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
