@@ -13,24 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from studio.checkpoints import headers
+from studio.checkpoints.allowed import ALLOWED, part_class
 from studio.errors import BadCheckpoint
 
 MAX_JSON = 4 * 2**20  # bytes
-ALLOWED = {
+STABLE_DIFFUSION = {  # the parts of its layout, and what they may be
     "unet": ("UNet2DConditionModel",),
     "vae": ("AutoencoderKL",),
     "text_encoder": ("BertModel", "CLIPTextModel"),
-    "tokenizer": ("BertTokenizer", "BertTokenizerFast", "CLIPTokenizer", "CLIPTokenizerFast"),
-    "scheduler": (
-        "DDIMScheduler",
-        "DDPMScheduler",
-        "DPMSolverMultistepScheduler",
-        "EulerAncestralDiscreteScheduler",
-        "EulerDiscreteScheduler",
-        "HeunDiscreteScheduler",
-        "LMSDiscreteScheduler",
-        "PNDMScheduler",
-    ),
+    "tokenizer": ALLOWED["tokenizer"],
+    "scheduler": ALLOWED["scheduler"],
 }
 WANTED = {  # fields of a UNet's configuration, and the further input that each asks for
     "addition_embed_type": "more than a prompt",
@@ -105,14 +97,8 @@ def read_json(file: Path) -> dict[str, Any]:
 def _stable_diffusion(folder: Path) -> Entry:
     """A folder in StableDiffusionPipeline layout, with an optional `preview/` AutoencoderTiny."""
     index = read_json(folder / "model_index.json")
-    for part, classes in ALLOWED.items():
-        named = index.get(part)
-        name = named[1] if isinstance(named, list) and len(named) == 2 else None
-        if name not in classes:
-            raise BadCheckpoint(
-                f"{folder.name} names {str(name)[:60]!r} as its {part.replace('_', ' ')}; "
-                f"this studio opens {' or '.join(classes[:2])}."
-            )
+    for part, classes in STABLE_DIFFUSION.items():
+        part_class(folder.name, part, index.get(part), classes)
     if not any((folder / "tokenizer" / name).is_file() for name in VOCABULARIES):
         raise BadCheckpoint(f"{folder.name} has a tokenizer without a vocabulary.")
     unet = read_json(folder / "unet" / "config.json")

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.checkpoints.inspect import ALLOWED, read_json
+from studio.checkpoints.allowed import part_class
+from studio.checkpoints.inspect import read_json
 from studio.errors import BadCheckpoint
 
 
@@ -28,9 +29,7 @@ class TextEncoder:
         transformers.logging.set_verbosity_error()
         made = {}
         for part, options in (("tokenizer", {}), ("text_encoder", {"use_safetensors": True})):
-            name = index[part][1]
-            if name not in ALLOWED[part]:
-                raise BadCheckpoint(f"{folder.name} names {name[:60]!r} as its {part}.")
+            name = part_class(folder.name, part, index.get(part))
             made[part] = getattr(transformers, name).from_pretrained(
                 folder / part, local_files_only=True, **options
             )

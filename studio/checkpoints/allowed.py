@@ -1,0 +1,69 @@
+"""The classes that a checkpoint may name, in one place: what is not here is never looked up.
+
+A folder's `model_index.json` says which class of which library each part is. Those names come
+from strangers, so they choose from this list and nothing else: no module of theirs is imported
+and no remote code is run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studio.errors import BadCheckpoint
+
+CLIP = ("CLIPTokenizer", "CLIPTokenizerFast")
+T5 = ("T5Tokenizer", "T5TokenizerFast")
+SCHEDULERS = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LCMScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+)
+ALLOWED: dict[str, tuple[str, ...]] = {  # part → classes, the usual one first
+    "unet": ("UNet2DConditionModel", "UNet2DModel"),
+    "transformer": (
+        "SD3Transformer2DModel",
+        "PixArtTransformer2DModel",
+        "DiTTransformer2DModel",
+        "FluxTransformer2DModel",
+        "Transformer2DModel",  # what DiT and PixArt were called before
+    ),
+    "vae": ("AutoencoderKL", "AutoencoderTiny"),
+    "preview": ("AutoencoderTiny",),
+    "text_encoder": ("CLIPTextModel", "BertModel", "CLIPTextModelWithProjection", "T5EncoderModel"),
+    "text_encoder_2": ("CLIPTextModelWithProjection", "T5EncoderModel", "CLIPTextModel"),
+    "text_encoder_3": ("T5EncoderModel",),
+    "tokenizer": (*CLIP, *T5, "BertTokenizer", "BertTokenizerFast"),
+    "tokenizer_2": (*CLIP, *T5),
+    "tokenizer_3": T5,
+    "controlnet": ("ControlNetModel",),
+    "scheduler": SCHEDULERS,
+}
+LIBRARIES = ("diffusers", "transformers")
+
+
+def part_class(name: str, part: str, said: Any, classes: tuple[str, ...] = ()) -> str:
+    """The class that `model_index.json` of `name` says for a part: `said` is its entry.
+
+    `classes` narrows the list to those of one family. Raises BadCheckpoint with a sentence.
+    """
+    classes = classes or ALLOWED.get(part, ())
+    named = said[1] if isinstance(said, list) and len(said) == 2 else None
+    if not isinstance(named, str) or named not in classes or said[0] not in LIBRARIES:
+        raise BadCheckpoint(
+            f"{name} names {str(named)[:60]!r} as its {part.replace('_', ' ')}; "
+            f"this studio opens {' or '.join(classes[:2]) or 'no such part'}."
+        )
+    return named
