@@ -223,6 +223,14 @@ class Engine(Protocol):
 
     def choices(self) -> Choices: ...
 
+    def keep(self, picture: bytes) -> str:
+        """Keep a PNG, JPEG or WebP file for requests to name; its id. Raises BadPicture."""
+        ...
+
+    def kept(self, picture: str) -> bytes:
+        """A kept picture as PNG bytes, upright, RGB, at most 2048 a side. Raises NotFound."""
+        ...
+
     def submit(self, request: Request, view: View | None = None) -> str:
         """Accept a run and return its id. Raises BadRequest, NotFound, Busy."""
         ...

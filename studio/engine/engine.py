@@ -32,6 +32,7 @@ from studio.engine import offers
 from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
 from studio.engine.ticket import Ticket
+from studio.engine.uploads import Uploads
 from studio.errors import Busy, NotFound, StudioError
 from studio.imaging import film
 from studio.imaging.encode import png
@@ -62,6 +63,7 @@ class LocalEngine:
         self._wake = threading.Condition()
         self._closed = False
         self._broken: str | None = None
+        self._uploads = Uploads()
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self.lab = Lab(self._start_job, self._catalog)
@@ -95,6 +97,14 @@ class LocalEngine:
         if self._broken:
             return self._broken
         return self._worker.doing if self._worker else STARTING
+
+    # Pictures that runs start from or follow
+
+    def keep(self, picture: bytes) -> str:
+        return self._uploads.keep(picture)
+
+    def kept(self, picture: str) -> bytes:
+        return self._uploads.png(picture)
 
     # Runs
 

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from studio import noising
 from studio.checkpoints.catalog import Catalog
@@ -21,6 +20,7 @@ from studio.engine import lab_paths
 from studio.engine.jobs import PATIENCE, Job, answer, late
 from studio.errors import BadRequest
 from studio.imaging import film
+from studio.imaging.fit import cut
 from studio.imaging.pictures import open_picture
 from studio.noising import Noising, Schedule
 
@@ -158,12 +158,7 @@ class Lab:
                 raise BadRequest(
                     f"{entry.title} works on pixels and has no latent space; choose pixels."
                 )
-        image = open_picture(picture)
-        least = min(image.size)
-        left, top = (image.width - least) // 2, (image.height - least) // 2
-        box = (left, top, left + least, top + least)
-        filter = Image.Resampling.LANCZOS
-        return np.array(image.resize((side, side), filter, box=box, reducing_gap=3.0))
+        return cut(open_picture(picture), side, side)
 
     def _stream(self, make: Callable[[Worker], Iterator[Any]]) -> Iterator[Any]:
         """What a job yields, as it comes; None is a pause. Raises what ends the job."""
