@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -53,6 +53,26 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """How a flow's shift grows with the picture: μ linear in its tokens between two points.
+
+    The shift is e^μ ("exponential", FLUX's) or μ itself ("linear"). A token is `patch` positions
+    of the state a side.
+    """
+
+    low: tuple[int, float] = (256, 0.5)  # tokens, μ
+    high: tuple[int, float] = (4096, 1.15)
+    law: str = "exponential"
+    patch: int = 2
+
+    def shift(self, height: int, width: int) -> float:
+        """The shift for a state of height × width positions."""
+        tokens = (height // self.patch) * (width // self.patch)
+        grown = schedules.resolution_shift(tokens, self.low, self.high)
+        return grown if self.law == "exponential" else math.log(grown)
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """Noise levels over the network's time t ∈ [0, T].
 
@@ -62,7 +82,8 @@ class Path:
 
     The rest is a checkpoint's own convention, as data: `steps_offset` and `final` ("zero": the
     run ends clean; "kept": at the table's first entry), `start`, the factor of the first
-    noise ("unit": x = eps; "sigma": x = sigma·eps), and the `shift` of a flow's spacings.
+    noise ("unit": x = eps; "sigma": x = sigma·eps), and the `shift` of a flow's spacings, which
+    `growth` lets depend on the size.
     """
 
     kind: str
@@ -72,6 +93,7 @@ class Path:
     final: str = "zero"
     start: str = "unit"
     shift: float = 1.0
+    growth: Growth | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("vp", "ve", "flow"):
@@ -125,6 +147,12 @@ class Path:
             return Level(self.T * sigma, 1.0 / (1.0 + sigma_k), sigma)
         alpha, sigma = _vp(sigma_k)
         return Level(self._time(-0.5 * logsnr, alpha), alpha, sigma)
+
+    def sized(self, height: int, width: int) -> Path:
+        """This path for states of height × width: where the shift grows, with that size's."""
+        if self.growth is None:
+            return self
+        return replace(self, shift=self.growth.shift(height, width))
 
     def share(self, level: Level) -> float:
         """t/T, clipped to [0, 1]: 1 is where noise begins."""
@@ -182,7 +210,8 @@ def from_config(config: Mapping[str, Any]) -> Path:
         return ve(float(config.get("sigma_max", 80.0)))
     straight = "shift" in config and "beta_schedule" not in config  # a flow-matching scheduler
     if straight or config.get("use_flow_sigmas"):
-        return flow(float(T), shift=float(config.get("shift", config.get("flow_shift", 1.0))))
+        shift = float(config.get("shift", config.get("flow_shift", 1.0)))
+        return replace(flow(float(T), shift=shift), growth=_growth(config))
     kept = config.get("set_alpha_to_one") is False
     kept = kept or config.get("final_sigmas_type") == "sigma_min"
     return vp(
@@ -190,6 +219,21 @@ def from_config(config: Mapping[str, Any]) -> Path:
         steps_offset=int(config.get("steps_offset", 0)),
         final="kept" if kept else "zero",
     )
+
+
+def _growth(config: Mapping[str, Any]) -> Growth | None:
+    """Of `use_dynamic_shifting`; raises ValueError for a law that there is not."""
+    if not config.get("use_dynamic_shifting"):
+        return None
+    law = config.get("time_shift_type", "exponential")
+    low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+    base, top = float(config.get("base_shift", 0.5)), float(config.get("max_shift", 1.15))
+    least = 0.0 if law == "linear" else -9.0
+    if law not in ("exponential", "linear") or not 0 < low < high:
+        raise ValueError(f"the shift grows by {str(law)[:20]!r} from {low} tokens to {high}")
+    if not (least < base < 9.0 and least < top < 9.0):
+        raise ValueError(f"the shift grows from {base:g} to {top:g}")
+    return Growth((int(low), base), (int(high), top), law)
 
 
 def _vp(sigma_k: float) -> tuple[float, float]:

@@ -33,9 +33,16 @@ def trailing(path: Path, steps: int) -> list[Level]:
 
 
 def linspace(path: Path, steps: int) -> list[Level]:
-    """`steps` entries from the last to the first, both included; a single step starts at T."""
+    """`steps` entries from the last to the first, both included; a single step starts at T.
+
+    A flow with a fixed shift ends at the first entry as it is shifted, which is then shifted
+    once more: SD3's reference takes the ends from its shifted table.
+    """
     N = _entries(path, steps)
-    return _at(path, np.linspace(0, N - 1, steps)[::-1] if steps > 1 else [N - 1])
+    first = 0.0
+    if path.kind == "flow" and path.growth is None:
+        first = path.T * shifted(1 / path.T, path.shift) - 1
+    return _at(path, np.linspace(first, N - 1, steps)[::-1] if steps > 1 else [N - 1])
 
 
 def sgm_uniform(path: Path, steps: int) -> list[Level]:

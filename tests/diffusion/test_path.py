@@ -11,6 +11,7 @@ import pytest
 
 from studio.diffusion import schedules
 from studio.diffusion.path import Level, flow, from_config, ve, vp
+from studio.diffusion.spacing import levels
 
 PATHS = {
     "linear": vp(schedules.linear()),
@@ -139,3 +140,37 @@ def test_an_edm_scheduler_s_configuration_gives_an_exploding_path():
 def test_a_flow_s_shift_is_read_from_its_configuration():
     config = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0).config
     assert from_config(dict(config)).shift == 3.0
+
+
+@pytest.mark.parametrize("law", ["exponential", "linear"])
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_a_shift_that_grows_with_the_picture_is_the_library_s(law, side):
+    from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+
+    given = {"use_dynamic_shifting": True, "time_shift_type": law, "max_shift": 1.3}
+    other = diffusers.FlowMatchEulerDiscreteScheduler(**given)
+    mu = calculate_shift((side // 2) ** 2, max_shift=1.3)
+    other.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25], mu=mu)
+    path = from_config(dict(other.config)).sized(side, side)
+    ours = [level.sigma for level in levels(path, 4, "trailing")]
+    assert ours == pytest.approx(other.sigmas.tolist(), rel=1e-6)
+
+
+def test_a_shift_of_a_fixed_size_stays():
+    path = from_config({"shift": 3.0})
+    assert path.sized(8, 8) is path
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"time_shift_type": "cubic"},
+        {"base_shift": float("nan")},
+        {"max_shift": 1e9},
+        {"base_shift": -1.0, "time_shift_type": "linear"},
+        {"base_image_seq_len": 4096},
+    ],
+)
+def test_a_shift_that_grows_absurdly_is_refused(said):
+    with pytest.raises(ValueError, match="shift grows"):
+        from_config({"shift": 1.0, "use_dynamic_shifting": True} | said)

@@ -111,6 +111,14 @@ def test_a_flow_s_linspace_is_the_library_s():
     assert ours == pytest.approx(other.sigmas.tolist(), rel=1e-6)
 
 
+@pytest.mark.parametrize("shift", [0.5, 3.0])
+def test_a_shifted_flow_s_linspace_is_the_library_s(shift):
+    other = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    other.set_timesteps(7)
+    ours = [lv.sigma for lv in levels(flow(shift=shift), 7, "linspace")]
+    assert ours == pytest.approx(other.sigmas.tolist(), rel=1e-5)
+
+
 def test_a_shifted_flow_visits_the_library_s_levels():
     other = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
     other.set_timesteps(sigmas=[1.0, 0.75, 0.5, 0.25])
