@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.checkpoints.inspect import Entry, inspect
+from studio.checkpoints.entry import Entry
+from studio.checkpoints.inspect import inspect
 from studio.errors import BadCheckpoint, NotFound
 
 log = logging.getLogger(__name__)

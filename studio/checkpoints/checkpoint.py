@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from studio.checkpoints.inspect import Entry
+from studio.checkpoints.entry import Entry
 from studio.diffusion.path import Path
 
 if TYPE_CHECKING:
@@ -21,13 +21,17 @@ Progress = Callable[[str, float | None], None]  # a short phrase, a share in [0,
 class Latent:
     """How a state relates to pixels: channels, pixels a side for each value, and the VAE's scale.
 
-    `down` 1 means that the state is the picture itself. State = (encoded - shift)·scale.
+    `down` 1 means that the state is the picture itself. State = (encoded - shift)·scale. Where
+    `clip` is not 0, x̂0 is kept within ±clip; `guided` is how many of its channels guidance acts
+    on where it was trained so (0: all of them).
     """
 
     channels: int
     down: int
     scale: float = 1.0
     shift: float = 0.0
+    clip: float = 0.0
+    guided: int = 0
 
 
 class Checkpoint(Protocol):

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from studio.checkpoints.checkpoint import Checkpoint, Progress
-from studio.checkpoints.inspect import Entry
+from studio.checkpoints.entry import Entry
 from studio.errors import BadCheckpoint
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from studio.checkpoints.allowed import part_class
-from studio.checkpoints.inspect import read_json
+from studio.checkpoints.entry import read_json
 from studio.errors import BadCheckpoint
 
 

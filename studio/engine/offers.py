@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from studio.checkpoints.catalog import Catalog
-from studio.checkpoints.inspect import Entry
+from studio.checkpoints.entry import Entry
 from studio.contract import CheckpointInfo, Choice, Choices, Request
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import SPACINGS
@@ -57,6 +57,8 @@ def info(entry: Entry, loaded: bool = False) -> CheckpointInfo:
         bytes=entry.bytes,
         licence=entry.licence,
         prediction=entry.prediction,
+        conditions=entry.conditions,
+        classes=entry.classes,
         defaults=defaults(entry),
         examples=entry.examples,
         card=entry.card,
@@ -85,7 +87,9 @@ def resolve(request: Request, catalog: Catalog) -> Request:
     width, height = request.width or entry.size, request.height or entry.size
     if entry.family == "exact" and (width, height) != (entry.size, entry.size):
         raise BadRequest(f"{entry.title} makes pictures of {entry.size}×{entry.size} only.")
-    down = entry.size // entry.latent[1]
+    if entry.square and width != height:
+        raise BadRequest(f"{entry.title} makes square pictures only; give two equal sides.")
+    down = entry.multiple or entry.size // entry.latent[1]
     if width % down or height % down:
         raise BadRequest(f"{entry.title} makes pictures whose sides are multiples of {down}.")
     if width * height > LARGEST * entry.size**2:
@@ -94,7 +98,25 @@ def resolve(request: Request, catalog: Catalog) -> Request:
             f"{LARGEST} times as much. Make the picture smaller."
         )
     check_work(request, width, height, SAMPLERS[request.sampler].evaluations)
+    _check_label(request, entry)
+    if entry.guidance != "cfg" and request.guidance.kind == "cfg":
+        guidance = replace(request.guidance, kind=entry.guidance)
+        return request.with_(width=width, height=height, guidance=guidance)
+    if entry.guidance != "embedded" and request.guidance.kind == "embedded":
+        raise BadRequest(f"{entry.title} takes no guidance as an input; choose 'cfg' or 'none'.")
     return request.with_(width=width, height=height)
+
+
+def _check_label(request: Request, entry: Entry) -> None:
+    """Raise BadRequest for a class that the checkpoint does not have."""
+    if request.label is None:
+        return
+    if entry.conditions != "class":
+        raise BadRequest(f"{entry.title} knows no classes; leave the class empty.")
+    if request.label >= len(entry.classes):
+        raise BadRequest(
+            f"{entry.title} has classes 0 to {len(entry.classes) - 1}; there is no {request.label}."
+        )
 
 
 def check_prompt(prompt: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from studio.checkpoints.checkpoint import Latent
-from studio.checkpoints.inspect import Entry
+from studio.checkpoints.entry import Entry
 from studio.contract import Request, View
 from studio.diffusion import schedules
 from studio.diffusion.path import flow, vp

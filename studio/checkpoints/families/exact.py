@@ -19,7 +19,7 @@ from torch import Tensor
 from studio.checkpoints import headers
 from studio.checkpoints.checkpoint import Latent, Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions
-from studio.checkpoints.inspect import Entry, read_json
+from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.similar import overlap, ranked
 from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import Path, from_config, vp

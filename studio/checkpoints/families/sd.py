@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Latent, Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions, stack
-from studio.checkpoints.inspect import MAX_JSON, Entry, read_json
+from studio.checkpoints.entry import MAX_JSON, Entry, read_json
 from studio.checkpoints.similar import Captions
 from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import from_config

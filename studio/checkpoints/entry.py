@@ -1,0 +1,89 @@
+"""A checkpoint that could be loaded, and what every layout reads off in the same way.
+
+No weights and no torch: JSON, the model card, and what `studio.json` says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.errors import BadCheckpoint
+
+MAX_JSON = 4 * 2**20  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checkpoint that could be loaded. `defaults` are fields of a request, not yet checked."""
+
+    id: str
+    folder: Path
+    family: str
+    title: str
+    knows: str
+    size: int  # pixels
+    latent: tuple[int, int, int]  # C, H, W of the state
+    parameters: int
+    bytes: int
+    licence: str
+    prediction: str
+    defaults: dict[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    card: str = ""
+    trained: bool = True
+    preferred: bool = False  # the one to open with
+    conditions: str = "text"  # what a row is conditioned on: "text", "class" or "none"
+    classes: tuple[str, ...] = ()  # their names, from class 0 on
+    guidance: str = "cfg"  # what a scale means here: "cfg", "embedded", or "none" for nothing
+    square: bool = False  # whether the network takes square pictures only
+    multiple: int = 0  # pixels that a side must be a multiple of; 0: one position of the state
+    needs: tuple[str, ...] = ()  # ids of other checkpoints whose parts it uses when they are here
+
+
+def check_inside(folder: Path) -> None:
+    """Raise BadCheckpoint if anything below the folder is a link that leads out of it."""
+    root = folder.resolve()
+    for file in folder.rglob("*"):
+        if file.is_symlink() and not file.resolve().is_relative_to(root):
+            raise BadCheckpoint(f"{folder.name} holds a link that leads out of its folder.")
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file of a checkpoint; raises BadCheckpoint."""
+    try:
+        if file.stat().st_size > MAX_JSON:
+            raise ValueError
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError
+    except FileNotFoundError:
+        raise BadCheckpoint(f"{file.parent.name} has no {file.name}.") from None
+    except (ValueError, RecursionError, OSError):
+        raise BadCheckpoint(f"{file.parent.name}/{file.name} is not a JSON object.") from None
+    return data
+
+
+def words(folder: Path) -> dict[str, Any]:
+    """What `studio.json` and the model card say: title, licence, defaults, examples, the card."""
+    said = read_json(folder / "studio.json") if (folder / "studio.json").is_file() else {}
+    card = ""
+    if (folder / "README.md").is_file():
+        card = (folder / "README.md").read_text(encoding="utf-8", errors="replace")[:200_000]
+    matter = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    licence = re.search(r"^license:\s*(\S+)", matter[1], re.MULTILINE) if matter else None
+    defaults, examples = said.get("defaults", {}), said.get("examples", ())
+    return {
+        "id": folder.name,
+        "folder": folder,
+        "title": str(said.get("title", folder.name)),
+        "knows": str(said.get("knows", "")),
+        "licence": str(said.get("licence", licence[1] if licence else "not stated")),
+        "defaults": dict(defaults) if isinstance(defaults, dict) else {},
+        "examples": tuple(str(e) for e in examples) if isinstance(examples, list) else (),
+        "card": card[matter.end() :].strip() if matter else card,
+        "preferred": said.get("default") is True,
+    }
