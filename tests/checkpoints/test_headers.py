@@ -1,4 +1,5 @@
 import json
+import os
 import struct
 
 import pytest
@@ -43,7 +44,20 @@ HOSTILE = {
     "deep nesting": raw(b"[" * 100_000),
     "an entry that is a number": raw({"w": 3}),
     "no offsets": raw({"w": {"dtype": "F32", "shape": [1]}}),
-    "offsets beyond the data": raw(entry([2], [0, 8]), b"\0" * 4),
+    "data that nothing names": raw(entry([2], [0, 8]), b"\0" * 12),
+    "a hole in the data": raw(entry([2], [4, 12]), b"\0" * 12),
+    "two tensors on the same bytes": raw(
+        entry([2], [0, 8]) | {"v": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}},
+        b"\0" * 8,
+    ),
+    "a name twice": raw(
+        b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+        b'"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        b"\0" * 4,
+    ),
+    "metadata that is no text": raw(entry([1], [0, 4]) | {"__metadata__": {"a": 3}}, b"\0" * 4),
+    "a name without end": raw({"w" * 1000: entry([1], [0, 4])["w"]}, b"\0" * 4),
+    "more sides than any tensor": raw(entry([1] * 9, [0, 4]), b"\0" * 4),
     "offsets that do not fit the shape": raw(entry([3], [0, 8]), b"\0" * 8),
     "negative offsets": raw(entry([2], [-8, 0]), b"\0" * 8),
     "a negative side": raw(entry([-2], [0, 8]), b"\0" * 8),
@@ -51,6 +65,19 @@ HOSTILE = {
     "a huge shape": raw(entry([2**40, 2**40], [0, 8]), b"\0" * 8),
     "an unknown dtype": raw(entry([2], [0, 8], "Q99"), b"\0" * 8),
 }
+
+
+def test_a_file_that_is_cut_short_says_how_much_is_missing(sound):
+    data = sound.read_bytes()
+    sound.write_bytes(data[:-10])
+    with pytest.raises(BadCheckpoint, match=f"cut short: {len(data) - 10} of its {len(data)} by"):
+        headers.read(sound)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.safetensors")
+    with pytest.raises(BadCheckpoint, match="is not a file"):
+        headers.read(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -63,7 +90,9 @@ def test_a_damaged_header_is_refused_in_words(tmp_path, case):
 
 def test_weights_are_all_shards_that_the_index_names(sound):
     save_file({"c": torch.zeros(5)}, sound.parent / "more.safetensors")
-    index = {"weight_map": {"a": "model.safetensors", "c": "more.safetensors"}}
+    index = {
+        "weight_map": {"a": "model.safetensors", "b": "model.safetensors", "c": "more.safetensors"}
+    }
     (sound.parent / "model.safetensors.index.json").write_text(json.dumps(index))
     assert sum(h.parameters for h in headers.weights(sound.parent)) == 15
 
@@ -87,3 +116,30 @@ def test_pickled_weights_are_refused_in_words(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02")
     with pytest.raises(BadCheckpoint, match="pickled"):
         headers.weights(tmp_path)
+
+
+def test_a_half_written_download_is_said_to_be_one(tmp_path):
+    (tmp_path / "model.safetensors.incomplete").write_bytes(b"\0" * 100)
+    with pytest.raises(BadCheckpoint, match="half written; finish its download"):
+        headers.weights(tmp_path)
+
+
+def test_a_shard_that_is_half_written_is_said_to_be(sound):
+    index = {"weight_map": {"a": "model.safetensors", "c": "more.safetensors"}}
+    (sound.parent / "model.safetensors.index.json").write_text(json.dumps(index))
+    (sound.parent / "more.safetensors.part").write_bytes(b"")
+    with pytest.raises(BadCheckpoint, match=r"more\.safetensors is half written"):
+        headers.weights(sound.parent)
+
+
+def test_an_index_that_places_a_tensor_in_another_shard_is_refused(sound):
+    save_file({"c": torch.zeros(5)}, sound.parent / "more.safetensors")
+    placed = {"a": "more.safetensors", "b": "model.safetensors", "c": "more.safetensors"}
+    (sound.parent / "model.safetensors.index.json").write_text(json.dumps({"weight_map": placed}))
+    with pytest.raises(BadCheckpoint, match="shard index"):
+        headers.weights(sound.parent)
+
+
+def test_the_file_without_a_variant_in_its_name_is_read(sound):
+    save_file({"a": torch.zeros(99)}, sound.parent / "model.fp16.safetensors")
+    assert sum(h.parameters for h in headers.weights(sound.parent)) == 10
