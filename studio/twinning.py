@@ -92,12 +92,12 @@ class TwinRace:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A mixture Σ_k weights[k]·N(means[k], deviations[k]²·I) in classes: labels[k] names k's."""
+    """A mixture Σ_k weights[k]·N(means[k], diag(deviations[k]²)) in classes: labels[k] names k's."""
 
     id: str
     weights: tuple[float, ...]
     means: tuple[Point, ...]
-    deviations: tuple[float, ...]
+    deviations: tuple[Point, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...]
 

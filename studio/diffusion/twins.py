@@ -48,6 +48,16 @@ def humps() -> Twin:
     return _twin([[(-1.0,)], [(0.8,)]], ("left", "right"), [0.3, 0.4], [0.4, 0.6])
 
 
+def one() -> Twin:
+    """One Gaussian, wider one way than the other: its flow has a closed form."""
+    return _twin([[(0.0, 0.6)]], ("all",), [(0.62, 0.3)])
+
+
+def pair() -> Twin:
+    """Two unequal modes."""
+    return _twin([[(-1.0, -0.4)], [(1.0, 0.5)]], ("left", "right"), [0.25, 0.35], [0.4, 0.6])
+
+
 def moons(count: int = 24) -> Twin:
     """Two half circles that clasp each other."""
     turns = [math.pi * (i + 0.5) / count for i in range(count)]
@@ -82,8 +92,24 @@ def spiral(count: int = 40) -> Twin:
     return _twin(arms, ("first arm", "second arm"), 0.06)
 
 
+def pinwheel(arms: int = 5, count: int = 12) -> Twin:
+    """Arms that are swept sideways, wider the further out."""
+    steps = [0.25 + 0.75 * i / (count - 1) for i in range(count)]
+    blades = []
+    for k in range(arms):
+        turns = [2 * math.pi * k / arms + 1.1 * (s - 0.25) for s in steps]
+        blades.append(
+            [
+                (1.8 * s * math.cos(a), 1.8 * s * math.sin(a))
+                for s, a in zip(steps, turns, strict=True)
+            ]
+        )
+    names = tuple(f"arm {k + 1}" for k in range(arms))
+    return _twin(blades, names, [0.05 + 0.09 * s for s in steps] * arms)
+
+
 def letters(text: str = "xt") -> Twin:
-    """Letters written with dots; a class each. Known are those of STROKES."""
+    """Letters or digits written with dots; a class each. Known are those of STROKES."""
     parts, width = [], 1.6
     for i, letter in enumerate(text):
         left = (i - 0.5 * len(text)) * width
@@ -103,7 +129,7 @@ def _dots(strokes: Sequence[Sequence[tuple[float, float]]], gap: float = 0.08) -
 def _twin(
     parts: Sequence[Points],
     classes: tuple[str, ...],
-    deviation: float | Sequence[float],
+    deviation: float | Sequence[float] | Points,
     weights: Sequence[float] | None = None,
 ) -> Twin:
     points = [p for part in parts for p in part]
@@ -112,7 +138,13 @@ def _twin(
     return Twin(mixture(weights or [1.0] * len(points), points, deviations), labels, classes)
 
 
+# fmt: off
 STROKES = {  # in a box of width and height 1
+    "2": [
+        ((0.0, 0.75), (0.2, 1.0)), ((0.2, 1.0), (0.8, 1.0)), ((0.8, 1.0), (1.0, 0.75)),
+        ((1.0, 0.75), (0.0, 0.0)), ((0.0, 0.0), (1.0, 0.0)),
+    ],
+    "7": [((0.0, 1.0), (1.0, 1.0)), ((1.0, 1.0), (0.35, 0.0))],
     "x": [((0.0, 0.0), (1.0, 1.0)), ((0.0, 1.0), (1.0, 0.0))],
     "t": [((0.5, 0.0), (0.5, 1.0)), ((0.0, 0.7), (1.0, 0.7))],
     "H": [((0.0, 0.0), (0.0, 1.0)), ((1.0, 0.0), (1.0, 1.0)), ((0.0, 0.5), (1.0, 0.5))],
@@ -122,11 +154,16 @@ STROKES = {  # in a box of width and height 1
     "V": [((0.0, 1.0), (0.5, 0.0)), ((0.5, 0.0), (1.0, 1.0))],
     "N": [((0.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 0.0)), ((1.0, 0.0), (1.0, 1.0))],
 }
+# fmt: on
 TWINS = {
     "humps": humps,
+    "one": one,
+    "pair": pair,
     "moons": moons,
-    "grid": grid,
+    "grid25": grid,
     "ring": ring,
     "spiral": spiral,
+    "pinwheel": pinwheel,
     "letters": letters,
+    "digits": lambda: letters("27"),
 }

@@ -45,7 +45,7 @@ def test_the_data_fits_into_the_noise(name):
 
 
 def test_a_run_on_the_grid_fills_its_25_spots_alike():
-    twin = TWINS["grid"]()
+    twin = TWINS["grid25"]()
     places = [PATH.at(float(v)) for v in torch.linspace(-9.0, 9.0, 60)] + [PATH.clean]
     x = torch.randn(5000, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     end = solve(ddim(x, PATH, places, noise=None), twin.all.answer)

@@ -1,0 +1,1 @@
+"""What is measured on pictures: figures with their definition and their source."""
