@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from studio.gridding import Grids
 from studio.holding import Holdings
 from studio.noising import Lab
 from studio.racing import Races
@@ -190,6 +191,7 @@ class CheckpointInfo:
     licence: str
     prediction: str
     conditions: Literal["text", "class", "none"] = "text"
+    classes: tuple[str, ...] = ()  # the names of the classes, from class 0 on
     defaults: Request | None = None  # a request that gives a good picture at once
     examples: tuple[str, ...] = ()
     card: str = ""  # Markdown
@@ -215,6 +217,7 @@ class Engine(Protocol):
     lab: Lab  # the forward process, what a model knows of it, inversion
     races: Races  # samplers side by side on one x_T
     twin: Twins  # samplers on mixtures in the plane, where every answer is exact
+    grids: Grids  # one request over two of its fields
     holdings: Holdings  # checkpoints: what they are made of, loading, memory, the hub
 
     def catalog(self) -> tuple[CheckpointInfo, ...]: ...

@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
-CONTRACT = {"contract", "holding", "noising", "race_recipe", "racing", "recipe", "twinning"}
+CONTRACT = {"axes", "contract", "gridding", "holding", "noising", "race_recipe", "racing", "recipe", "twinning"}
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},
@@ -24,8 +24,10 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     "race_recipe": KNOWN_TO_ALL | {"recipe"},
     "racing": KNOWN_TO_ALL | {"race_recipe", "recipe"},
     "twinning": KNOWN_TO_ALL,
+    "axes": KNOWN_TO_ALL | {"recipe"},
+    "gridding": KNOWN_TO_ALL | {"axes", "recipe"},
     "holding": KNOWN_TO_ALL,
-    "contract": KNOWN_TO_ALL | {"holding", "noising", "racing", "recipe", "twinning"},
+    "contract": KNOWN_TO_ALL | {"gridding", "holding", "noising", "racing", "recipe", "twinning"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
@@ -52,6 +54,8 @@ MAY_USE = {  # parts that keep to certain libraries
     "twinning": set(),
     "race_recipe": set(),
     "racing": set(),
+    "axes": set(),
+    "gridding": set(),
     "holding": set(),
     "settings": set(),
     "imaging.pictures": {"PIL"},

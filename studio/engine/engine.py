@@ -29,6 +29,7 @@ from studio.contract import (
     What,
 )
 from studio.engine import offers
+from studio.engine.grid import Grids
 from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
 from studio.engine.ticket import Ticket
@@ -67,6 +68,9 @@ class LocalEngine:
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self.lab = Lab(self._start_job, self._catalog)
+        self.grids = Grids(
+            self, lambda request: offers.resolve(request, self._catalog), self._finished
+        )
 
     def start(self, warm: bool = True) -> LocalEngine:
         """Start the worker; idempotent. `warm` loads the default checkpoint while it is idle.
@@ -216,6 +220,11 @@ class LocalEngine:
             held -= ticket.stream.bytes
             del self._tickets[ticket.id]
             self._inbox.append(lambda worker, ticket=ticket: worker.forget(ticket))
+
+    def _finished(self) -> tuple[contract.Finished, ...]:
+        with self._wake:
+            ends = [ticket.stream.last for ticket in self._tickets.values()]
+        return tuple(end for end in ends if isinstance(end, contract.Finished))
 
     def _check_open(self) -> None:
         if self._broken:
