@@ -22,6 +22,8 @@ MAX_SIDE = 2048
 MAX_PROMPT = 2000  # characters
 MAX_SEED = 2**63 - 1
 MAX_GUIDANCE = 50.0
+MAX_CHANNELS = 64
+MAX_LABEL = 10**6
 MAX_WORK = 512 * 512 * 50 * 16  # width × height × steps × count × the sampler's evaluations
 
 
@@ -31,12 +33,15 @@ class Guidance:
 
     `rescale` φ ∈ [0, 1] is Lin et al. 2023, eq. 15-16. `interval` (low, high) switches guidance
     on where low ≤ t/T ≤ high (Kynkäänniemi et al. 2024, as shares of the network's time).
+    "embedded" gives the scale to a network that was distilled to take it (FLUX). `channels` is
+    how many of a state's channels are guided; 0 leaves it to the checkpoint (DiT's own: 3 of 4).
     """
 
     kind: str = "cfg"
     scale: float = 5.0
     rescale: float = 0.0
     interval: tuple[float, float] = (0.0, 1.0)
+    channels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class Request:
     DDIM's η and is ignored by samplers without it. `alone` asks for forwards shared with
     nobody: bit-exact, whatever else the engine is doing.
 
+    `label` is the class of a class-conditional checkpoint, counted from 0; without one the prompt
+    may name it.
+
     `image` names a picture to start from, as pixels' SHA-256: of the steps the last
     ⌊steps·strength⌋ are run, from its state with that much noise. Where `mask` is white it is
     painted anew, elsewhere kept.
@@ -56,6 +64,7 @@ class Request:
     model: str
     prompt: str = ""
     negative_prompt: str = ""
+    label: int | None = None
     seed: int = 0
     width: int = 0
     height: int = 0
@@ -82,6 +91,11 @@ class Request:
     def to_json(self) -> str:
         """One line of JSON with every field."""
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    def pictures(self) -> tuple[str, ...]:
+        """The ids of the pictures that it names, each once."""
+        named = (self.image, self.mask, *(control.image for control in self.controls))
+        return tuple(dict.fromkeys(filter(None, named)))
 
     def with_(self, **changes: Any) -> Request:
         """A copy with some fields changed, checked again."""
@@ -154,9 +168,12 @@ def _check_request(r: Request) -> None:
         if side % 8 or 0 < side < 32:
             raise BadRequest(f"The {name} must be a multiple of 8 from 32 on, not {side}.")
     number("η (eta)", r.eta, 0.0, 1.0)
+    if r.label is not None:
+        whole("class", r.label, 0, MAX_LABEL)
     g = r.guidance
-    if not isinstance(g, Guidance) or g.kind not in ("none", "cfg"):
-        raise BadRequest("The guidance is either 'none' or 'cfg'.")
+    if not isinstance(g, Guidance) or g.kind not in ("none", "cfg", "embedded"):
+        raise BadRequest("The guidance is 'none', 'cfg' or 'embedded'.")
+    whole("number of guided channels", g.channels, 0, MAX_CHANNELS)
     number("guidance scale", g.scale, 0.0, MAX_GUIDANCE)
     number("guidance rescale", g.rescale, 0.0, 1.0)
     if len(g.interval) != 2:

@@ -33,6 +33,7 @@ class Asked:
     original: tuple[int, int] = (0, 0)  # SDXL: what the picture is said to have been made from
     crop: tuple[int, int] = (0, 0)  # SDXL: where it is said to have been cut out
     target: tuple[int, int] = (0, 0)  # SDXL: how large it is said to be
+    strength: float = 0.0  # of guidance, for a network that takes it as an input
     score: float = 0.0  # SDXL's refiner: how beautiful, from 0 to 10
 
 

@@ -173,6 +173,7 @@ def build(
 
 GUIDANCES: dict[str, Callable[..., Guidance]] = {
     "none": lambda scale, rescale, interval: Unguided(),
+    "embedded": lambda scale, rescale, interval: Unguided(),  # the network is told the scale
     "cfg": lambda scale, rescale, interval: ClassifierFree(scale, rescale, interval),
     "auto": lambda scale, rescale, interval: ClassifierFree(scale, rescale, interval, "weak"),
     "apg": lambda scale, rescale, interval: Projected(scale, interval),

@@ -68,6 +68,14 @@ def to_x0_eps(kind: str, raw: Any, x: Any, level: Level | Rows) -> tuple[Any, An
     return (x - s * raw) / (a + s), (x + a * raw) / (a + s)  # u = eps - x0
 
 
+def within(limit: float, x0: Tensor, eps: Tensor, x: Tensor, level: Level) -> tuple[Any, Any]:
+    """x0 cut to ±limit and the eps that goes with it: how DDPM keeps to pictures' range."""
+    if level.clean:
+        return x0.clamp(-limit, limit), eps
+    x0 = x0.clamp(-limit, limit)
+    return x0, (x - level.alpha * x0) / level.sigma
+
+
 def from_x0_eps(kind: str, x0: Any, eps: Any, level: Level | Rows) -> Any:
     """The raw output that means (x0, eps). Raises ValueError for the score at sigma = 0."""
     kind = kind_of(kind)

@@ -8,8 +8,10 @@ from studio.contract import Request
 
 def rows(request: Request) -> dict[str, Asked]:
     """The rows "cond" and "uncond" of a resolved request."""
-    size = (request.width, request.height)
+    size, strength = (request.width, request.height), 0.0
+    if request.guidance.kind == "embedded":
+        strength = request.guidance.scale
     return {
-        "cond": Asked(request.prompt, size=size),
-        "uncond": Asked(request.negative_prompt, negative=True, size=size),
+        "cond": Asked(request.prompt, label=request.label, size=size, strength=strength),
+        "uncond": Asked(request.negative_prompt, negative=True, size=size, strength=strength),
     }

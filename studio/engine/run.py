@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,11 +19,12 @@ from studio.checkpoints.checkpoint import Checkpoint
 from studio.checkpoints.conditions import Condition, Conditions, shapes, stack
 from studio.contract import Level, PreviewCard, Step, View
 from studio.diffusion import guidance, noise
-from studio.diffusion.prediction import to_x0_eps
+from studio.diffusion.prediction import to_x0_eps, within
 from studio.diffusion.samplers.ask import Answer, Ask
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import levels
 from studio.engine.previews import Painter
+from studio.engine.start import Start, steps
 from studio.engine.ticket import Ticket
 from studio.errors import BadRequest, StudioError
 from studio.imaging.encode import jpeg, psnr
@@ -40,31 +42,39 @@ class Run:
         checkpoint: Checkpoint,
         painter: Painter,
         conditions: Mapping[str, Condition],
+        start: Start | None = None,
     ) -> None:
-        """Draws x_T and asks the first question. Raises BadRequest."""
+        """Draws x_T, or noises what it starts from, and asks the first question; or BadRequest."""
         request = ticket.request
         self.ticket, self.checkpoint, self.painter = ticket, checkpoint, painter
-        self.recording, self.conditions = ticket.recording, conditions
+        self.recording, self.start = ticket.recording, start
+        self.conditions = {n: start.extend(c) if start else c for n, c in conditions.items()}
         self.batch = self.live = request.count
         g = request.guidance
         self.guidance = guidance.build(g.kind, g.scale, g.rescale, g.interval)
         self.memory: Any = None  # the guidance's own state
-        try:
-            way = levels(checkpoint.path, request.steps, request.spacing)
-        except ValueError as error:
-            raise BadRequest(f"These steps cannot be run: {error}.") from None
-        self.total = len(way) - 1
         down, device = checkpoint.latent.down, checkpoint.device
         shape = (checkpoint.latent.channels, request.height // down, request.width // down)
+        self.path = checkpoint.path.sized(*shape[1:])
+        self.guided = g.channels or checkpoint.latent.guided or checkpoint.latent.channels
+        try:
+            way = levels(self.path, request.steps, request.spacing)
+        except ValueError as error:
+            raise BadRequest(f"These steps cannot be run: {error}.") from None
+        way = steps(way, request.steps, request.strength) if start else way
+        self.total = len(way) - 1
         drawn = noise.KeyedNoise([request.seed + k for k in range(request.count)], shape)
-        x = drawn.first() * checkpoint.path.first(way[0])
+        if start:
+            x = start.first(drawn.first(), way[0], self.path, request.strength)
+        else:
+            x = drawn.first() * self.path.first(way[0])
         self.xt_sha256 = hashlib.sha256(x.numpy().tobytes()).hexdigest()
         sampler = SAMPLERS[request.sampler]
         choices = {"eta": request.eta, "variance": checkpoint.variance}
         options = {o: choices[o] for o in sampler.options if o in choices}
         self.coroutine = sampler.method(
             x.to(device),
-            checkpoint.path,
+            self.path,
             way,
             noise=lambda step, stage=0: drawn(step, stage).to(device),
             **options,
@@ -89,7 +99,7 @@ class Run:
 
     def names(self) -> tuple[str, ...]:
         """The rows that the question on the table needs, of "uncond" and "cond"."""
-        return self.guidance.rows(self.checkpoint.path.share(self.ask.level))
+        return self.guidance.rows(self.path.share(self.ask.level))
 
     def narrow(self) -> None:
         """Go on with the first picture alone; the sampler's state keeps its shape."""
@@ -121,8 +131,12 @@ class Run:
             var = self._padded(learned[-live:])
         parts = dict(zip(names, raw.split(live), strict=True))
         guided, self.memory = self.guidance.combine(parts, self.memory)
+        if self.guided < guided.shape[1] and len(parts) > 1:  # the rest is the conditional row's
+            guided = torch.cat([guided[:, : self.guided], parts["cond"][:, self.guided :]], 1)
         x = ask.x[:live]
         x0, eps = to_x0_eps(self.checkpoint.prediction, guided, x, ask.level)
+        if self.checkpoint.latent.clip:
+            x0, eps = within(self.checkpoint.latent.clip, x0, eps, x, ask.level)
         self.nfe += 1
         self.rows += len(raw)
         self.forward_ms += ms
@@ -133,9 +147,13 @@ class Run:
 
     def _send(self, answer: Answer) -> None:
         try:
-            self.ask = self.coroutine.send(answer)
+            ask = self.coroutine.send(answer)
+            blended = self.start is not None and ask.stage == 0
+            self.ask = replace(ask, x=self.start.blend(ask.x, ask.level)) if blended else ask
         except StopIteration as end:
             self.ask, self.state = None, end.value[: self.live]
+            if self.start is not None:
+                self.state = self.start.blend(self.state, self.path.clean)
             if not bool(torch.isfinite(self.state).all()):
                 raise StudioError(
                     "The numbers ran out of range on the way; lower the guidance scale or take "
@@ -170,7 +188,7 @@ class Run:
 
     def _level(self, ask: Ask) -> Level:
         at = ask.level
-        share = self.checkpoint.path.share(at)
+        share = self.path.share(at)
         return Level(at.t, share, at.alpha, at.sigma, at.logsnr, ask.step)
 
     def _draw(self, ask: Ask, x: Tensor, x0: Tensor, parts: dict) -> dict[str, Any]:

@@ -7,7 +7,15 @@ import torch
 
 from studio.diffusion import schedules
 from studio.diffusion.path import Level, flow, vp
-from studio.diffusion.prediction import KINDS, NAMES, Rows, from_x0_eps, kind_of, to_x0_eps
+from studio.diffusion.prediction import (
+    KINDS,
+    NAMES,
+    Rows,
+    from_x0_eps,
+    kind_of,
+    to_x0_eps,
+    within,
+)
 
 PATHS = {"vp": vp(schedules.cosine()), "flow": flow()}
 X0 = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -73,3 +81,11 @@ def test_the_library_s_names_are_understood():
     assert {kind_of(name) for name in NAMES} == {"eps", "x0", "v", "u"}
     with pytest.raises(ValueError, match="not known"):
         kind_of("mystery")
+
+
+def test_a_guess_out_of_range_is_cut_and_eps_derived_again():
+    level = Level(500.0, 0.6, 0.8)
+    x = torch.tensor([1.0, -2.0])
+    x0, eps = within(1.0, torch.tensor([3.0, -0.5]), torch.zeros(2), x, level)
+    assert x0.tolist() == [1.0, -0.5]
+    torch.testing.assert_close(0.6 * x0 + 0.8 * eps, x)
