@@ -109,12 +109,12 @@ def _frames(engine: Engine) -> Callable:
             raise NotFound("There is no such frame.")
         return {
             "frames": [
-                _light(engine.frame(run, step, what, int(ask["picture"])))
+                light(engine.frame(run, step, what, int(ask["picture"])))
                 for step in range(start, stop)
             ]
         }
 
-    return _guarded(frames)
+    return guarded(frames)
 
 
 def _film(engine: Engine, visitors: Visitors) -> Callable:
@@ -126,7 +126,7 @@ def _film(engine: Engine, visitors: Visitors) -> Callable:
         name = _name(visitors, run, picture, kind)
         return _download(engine.film(run, kind, what, picture), name, _FILMS[kind])
 
-    return _guarded(film)
+    return guarded(film)
 
 
 def _picture(visitors: Visitors) -> Callable:
@@ -139,10 +139,10 @@ def _picture(visitors: Visitors) -> Callable:
         data = png_with_recipe(made.pictures[index], request.to_json())
         return _download(data, file_name(request, "png"), "image/png")
 
-    return _guarded(picture)
+    return guarded(picture)
 
 
-def _guarded(function: Callable[[dict], dict]) -> Callable[[dict], dict]:
+def guarded(function: Callable[[dict], dict]) -> Callable[[dict], dict]:
     """A server function that answers with a sentence where it would raise."""
 
     def answer(ask: dict) -> dict:
@@ -170,7 +170,7 @@ def _download(data: bytes, name: str, mime: str) -> dict:
     return {"name": name, "mime": mime, "data": base64.b64encode(data).decode()}
 
 
-def _light(data: bytes) -> str:
+def light(data: bytes) -> str:
     """PNG frames as they are while small; large ones as JPEG, or a run would be tens of MB."""
     with Image.open(io.BytesIO(data)) as image:
         if max(image.size) <= _SMALL:

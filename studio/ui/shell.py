@@ -59,7 +59,8 @@ def build(engine: Engine, settings: Settings, first_run: Path = FIRST_RUN) -> gr
         )  # fmt: skip
 
         def leave(request: gr.Request) -> None:
-            page.visitors.leave(request.session_hash)
+            for leave_tab in (page.visitors.leave, *page.leaving):
+                leave_tab(request.session_hash)
 
         demo.unload(leave)
     demo.queue(api_open=False, default_concurrency_limit=None, max_size=None)

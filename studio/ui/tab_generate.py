@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -67,6 +68,10 @@ def tab(page: Page) -> None:
         fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore
     )
     _wire(engine, page.visitors, parts)
+    page.opens["generate"] = (
+        partial(_filled, engine, parts),
+        [*fields.inputs(), message, notes["model"], chips],
+    )
 
 
 def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
@@ -214,7 +219,11 @@ def _restored(engine: c.Engine, p: Parts, path: str) -> dict:
     text = read_recipe(path)
     if text is None:
         return {p.message: words.message("err_no_recipe", "error")}
-    request = Request.from_json(text)
+    return _filled(engine, p, Request.from_json(text))
+
+
+def _filled(engine: c.Engine, p: Parts, request: Request) -> dict:
+    """The updates that make the controls say this request, or a sentence why they cannot."""
     infos = {info.id: info for info in engine.catalog()}
     if request.model not in infos:
         return {p.message: words.message("err_no_model", "error", model=request.model[:60])}

@@ -9,13 +9,20 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from studio.contract import Engine, Finished
+from studio.contract import Finished
 from studio.errors import NotFound
 
 MAX_VISITORS = 10_000
 KEPT_BYTES = 128 * 2**20  # of finished pictures, for downloads
 GONE = "This run is no longer kept; run its recipe again."
+
+
+class Forgets(Protocol):
+    """An engine, or a part of one whose runs are freed by their ids."""
+
+    def forget(self, run: str) -> None: ...
 
 
 @dataclass
@@ -31,7 +38,7 @@ class Visit:
 class Visitors:
     """The tabs that are open, and the finished runs that their pages show."""
 
-    engine: Engine
+    engine: Forgets
     visits: OrderedDict[str, Visit] = field(default_factory=OrderedDict)
     finished: OrderedDict[str, Finished] = field(default_factory=OrderedDict)
     lock: threading.Lock = field(default_factory=threading.Lock)

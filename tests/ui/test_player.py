@@ -124,4 +124,4 @@ def test_a_download_has_a_short_safe_name(prompt, name):
 def test_large_frames_travel_as_jpeg():
     out = io.BytesIO()
     Image.new("RGB", (512, 512)).save(out, "PNG")
-    assert player._light(out.getvalue()).startswith("data:image/jpeg")
+    assert player.light(out.getvalue()).startswith("data:image/jpeg")
