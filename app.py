@@ -26,7 +26,8 @@ def arguments() -> dict[str, object]:
     """`--field value` for every field of Settings; what is not given is None."""
     parser = argparse.ArgumentParser(prog="app.py", description="Serve x_t Studio.")
     for field in fields(Settings):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", dest=field.name)
+        alone = {"nargs": "?", "const": "yes"} if isinstance(field.default, bool) else {}
+        parser.add_argument(f"--{field.name.replace('_', '-')}", dest=field.name, **alone)
     return vars(parser.parse_args())
 
 

@@ -24,6 +24,14 @@ def test_nothing_given_gives_the_defaults():
         ("batch_rows", "16", 16),
         ("record_bytes", "1000000", 1_000_000),
         ("cache_bytes", "2000000", 2_000_000),
+        ("more_models", "/srv/more", Path("/srv/more").resolve()),
+        ("dtype", "bfloat16", "bfloat16"),
+        ("attention", "math", "math"),
+        ("offload", "model", "model"),
+        ("quantise", "int8", "int8"),
+        ("allow_hub", "yes", True),
+        ("hub_folder", "/srv/hub", Path("/srv/hub").resolve()),
+        ("hub_bytes", "3000000", 3_000_000),
     ],
 )
 def test_each_field_is_read_from_its_variable(name, text, value):
@@ -31,7 +39,9 @@ def test_each_field_is_read_from_its_variable(name, text, value):
 
 
 def test_every_field_can_be_given_from_outside():
-    environment = {f"XT_{name.upper()}": "7" for name in Settings.__slots__} | {"XT_DEVICE": "cpu"}
+    words = {"device": "cpu", "dtype": "float16", "attention": "math", "allow_hub": "on"}
+    words |= {"offload": "none", "quantise": "int4"}
+    environment = {f"XT_{name.upper()}": words.get(name, "7") for name in Settings.__slots__}
     given, default = Settings.from_env(environment), Settings()
     same = [n for n in Settings.__slots__ if getattr(given, n) == getattr(default, n)]
     assert same == []
@@ -74,6 +84,8 @@ def test_the_studios_variable_wins_over_gradios():
         ({"XT_THREADS": "-1"}, "XT_THREADS must be between 0"),
         ({"XT_DEVICE": "toaster"}, "XT_DEVICE must be auto, cpu, cuda, cuda:1 … or mps"),
         ({"XT_DEVICE": "cuda:x"}, "XT_DEVICE must be auto"),
+        ({"XT_DTYPE": "half"}, "XT_DTYPE must be auto, float32, float16 or bfloat16, not “half”"),
+        ({"XT_ALLOW_HUB": "maybe"}, "XT_ALLOW_HUB must be yes or no, not “maybe”"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_it_was_given_under(environment, said):
