@@ -15,6 +15,7 @@ COMMANDS = {
     "decoder": "train the autoencoder's decoder on, its latents staying as they are",
     "preview": "train the tiny decoder for live previews",
     "unet": "train the denoiser",
+    "control": "train a control network on the exported denoiser",
     "exact": "write exact-icons: the pictures and their caption embeddings",
     "export": "write icons-unet in StableDiffusionPipeline layout, with its card",
 }
@@ -51,6 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         if name == "text":
             sub.add_argument(
                 "--teacher", type=Path, help="a folder that holds the teacher; else the package"
+            )
+        if name == "control":
+            sub.add_argument("--kind", choices=("canny", "scribble"), default="canny")
+            sub.add_argument(
+                "--start",
+                type=Path,
+                help="a control network to start from",
             )
 
 

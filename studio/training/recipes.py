@@ -7,6 +7,7 @@ Each is plain data. `small` is what the shipped folders were made with.
 from dataclasses import dataclass, field
 
 from studio.training.autoencoder import Config as Autoencoder
+from studio.training.control import Config as Control
 from studio.training.decoder import Config as Decoder
 from studio.training.preview import Config as Preview
 from studio.training.text import Config as Text
@@ -22,6 +23,7 @@ class Recipe:
     decoder: Decoder = field(default_factory=Decoder)
     preview: Preview = field(default_factory=Preview)
     unet: Unet = field(default_factory=Unet)
+    control: Control = field(default_factory=Control)
     concepts: int | None = 90  # beside the core; None: every concept and every style
     whitening: int = 500  # pictures whose latents are whitened
     sample_steps: int = 20  # of the pictures in the card
@@ -44,6 +46,7 @@ RECIPES = {
         decoder=Decoder(batch=4, crop=32, steps=2),
         preview=Preview(width=8, batch=2, steps=3),
         unet=Unet(widths=(8, 16, 16), head=8, batch=4, steps=4, captions=3),
+        control=Control(embedding=(4, 4, 8, 8), batch=4, steps=3, captions=3, workers=1),
         concepts=None,
         whitening=8,
         sample_steps=2,
@@ -76,6 +79,7 @@ RECIPES = {
             steps=60_000,
             captions=32,
         ),
+        control=Control(embedding=(16, 32, 96, 256), batch=128, steps=40_000, captions=16),
         concepts=None,
         whitening=4000,
     ),

@@ -7,7 +7,13 @@ import dataclasses
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import BertModel, BertTokenizer
 
 from studio.errors import BadData
@@ -17,13 +23,16 @@ from studio.training import (
 from studio.training import (
     cards,
     conditioning,
+    control_data,
     dataset,
+    hints,
     latents,
     loop,
     measure,
     samples,
     subset,
 )
+from studio.training import control as controls
 from studio.training import decoder as decoders
 from studio.training import exact as exacts
 from studio.training import export as exports
@@ -129,6 +138,42 @@ def unet(args: argparse.Namespace) -> int:
     return 0
 
 
+def control(args: argparse.Namespace) -> int:
+    recipe, data = RECIPES[args.config], dataset.load(args.data)
+    config, folder = _spread(with_steps(recipe.control, args), args), args.runs / _control(args)
+    pipe = _base(args)
+    parts = (pipe.vae, pipe.text_encoder, pipe.tokenizer)
+    rows, weights = control_data.weigh(data, config.known, recipe.concepts)
+    kind = {"variants": config.captions, "seed": args.seed, "device": args.device}
+    base = control_data.cached(data, rows, weights, parts, args.runs / "control.pt", **kind)
+    cache = controls.Cache(base, hints.pack(args.kind, data.pixels, rows, args.seed))
+    taught = {data.records[i].concept for i in subset.choose(data, recipe.concepts or 0)[0]}
+    some = control_data.held(data, args.kind, taught, 24, parts, args.seed)
+    draw = {"vae": pipe.vae, "some": some, "steps": recipe.sample_steps}
+    free = control_data.generate(pipe.unet, None, **draw)
+    print(f"without control: {control_data.score(free, some)}")
+
+    def sheet(network, step: int) -> None:
+        followed = control_data.generate(pipe.unet, network, **draw)
+        print(f"with control: {control_data.score(followed, some)}")
+        control_data.draw(folder / f"sheet-{step:06d}.png", some, followed, free)
+
+    start = args.start and ControlNetModel.from_pretrained(_made(args.start, "control"))
+    trained = controls.train(
+        cache,
+        pipe.unet,
+        folder,
+        config,
+        seed=args.seed,
+        device=args.device,
+        start=start,
+        pace=_pace(config, args),
+        sheet=sheet,
+    )
+    trained.save_pretrained(folder / "export")
+    return 0
+
+
 def exact(args: argparse.Namespace) -> int:
     data, folder = dataset.load(args.data), args.out / EXACT
     exacts.write_pictures(data, folder, exacts.choose(data))
@@ -176,6 +221,21 @@ def _rows(data, recipe) -> tuple[list[int], list[float]]:
         rows = data.train_rows()
         return rows, [1.0] * len(rows)
     return subset.choose(data, recipe.concepts)
+
+
+def _control(args: argparse.Namespace) -> str:
+    return f"control-{args.kind}"
+
+
+def _base(args: argparse.Namespace) -> StableDiffusionPipeline:
+    """The shipped pipeline that a control is trained on, every part frozen and float32."""
+    folder = args.out / MODEL
+    if not (folder / "model_index.json").is_file():
+        raise BadData(f"{folder} is missing; run `python -m studio train export` first.")
+    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    for part in (pipe.vae, pipe.text_encoder, pipe.unet):
+        part.to(args.device).eval().requires_grad_(False)
+    return pipe
 
 
 def _made(folder: Path, command: str) -> Path:

@@ -109,23 +109,35 @@ def draw_times(
     ]
 
 
-def draw_batch(
-    cache: Cache, alpha_bar: torch.Tensor, n: int, config: Config, seed: int
-) -> tuple[torch.Tensor, ...]:
-    """Step n's (xt, t, context, v): what the network sees and what it should say (Salimans & Ho
-    2022, appendix D).
+def draw_rows(cache: Cache, config, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """(rows, which): pictures of a batch by weight, and for each a row of the text states, which
+    is that of the empty prompt in a share of `config.drop`.
     """
-    g = loop.generator(seed, n)
     rows = torch.multinomial(cache.weights, config.batch, replacement=True, generator=g)
     which = cache.captions[
         rows, torch.randint(cache.captions.shape[1], (config.batch,), generator=g)
     ]
-    which = torch.where(torch.rand(config.batch, generator=g) < config.drop, 0, which)
-    t = draw_times(alpha_bar, config.gamma, config.batch, g)
-    x0 = cache.latents[rows]
+    return rows, torch.where(torch.rand(config.batch, generator=g) < config.drop, 0, which)
+
+
+def noise(
+    x0: torch.Tensor, alpha_bar: torch.Tensor, gamma: float, g: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(xt, t, v) of clean latents at drawn times (Salimans & Ho 2022, appendix D)."""
+    t = draw_times(alpha_bar, gamma, len(x0), g)
     eps = torch.randn(x0.shape, generator=g)
     alpha, sigma = (a.sqrt().view(-1, 1, 1, 1) for a in (alpha_bar[t], 1 - alpha_bar[t]))
-    return alpha * x0 + sigma * eps, t, cache.states[which].float(), alpha * eps - sigma * x0
+    return alpha * x0 + sigma * eps, t, alpha * eps - sigma * x0
+
+
+def draw_batch(
+    cache: Cache, alpha_bar: torch.Tensor, n: int, config: Config, seed: int
+) -> tuple[torch.Tensor, ...]:
+    """Step n's (xt, t, context, v): what the network sees and what it should say."""
+    g = loop.generator(seed, n)
+    rows, which = draw_rows(cache, config, g)
+    xt, t, v = noise(cache.latents[rows], alpha_bar, config.gamma, g)
+    return xt, t, cache.states[which].float(), v
 
 
 class Average:
