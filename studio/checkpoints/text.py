@@ -1,10 +1,11 @@
-"""Text encoders: a tokenizer and a transformer from a folder in Stable Diffusion's layout."""
+"""Text encoders: a tokenizer and a transformer, from a folder in Stable Diffusion's layout or made."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +17,10 @@ from studio.errors import BadCheckpoint
 
 
 class TextEncoder:
-    """A prompt in, its hidden states or one normalised embedding out."""
+    """A prompt in; its hidden states, those with a pooled vector, or one normalised embedding out."""
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
-        """`folder` holds `tokenizer/` and `text_encoder/`.
+    def __init__(self, folder: Path, device: str = "cpu", suffix: str = "") -> None:
+        """`folder` holds `tokenizer/` and `text_encoder/`, each with the suffix, e.g. "_2".
 
         Raises BadCheckpoint, or what the library raises; `load` makes a sentence of that.
         """
@@ -29,14 +30,24 @@ class TextEncoder:
         transformers.logging.set_verbosity_error()
         made = {}
         for part, options in (("tokenizer", {}), ("text_encoder", {"use_safetensors": True})):
-            name = part_class(folder.name, part, index.get(part))
+            name = part_class(folder.name, part + suffix, index.get(part + suffix))
             made[part] = getattr(transformers, name).from_pretrained(
-                folder / part, local_files_only=True, **options
+                folder / (part + suffix), local_files_only=True, **options
             )
-        self.tokenizer = made["tokenizer"]
-        self.model = made["text_encoder"].to(device, torch.float32).eval().requires_grad_(False)
+        self._take(made["tokenizer"], made["text_encoder"], device, f"{folder.name}/text_encoder")
+
+    @classmethod
+    def of(cls, tokenizer: Any, model: Any, device: str, name: str) -> TextEncoder:
+        """From a tokenizer and a transformer that are here already; `name` is for errors."""
+        made = cls.__new__(cls)
+        made._take(tokenizer, model, device, name)
+        return made
+
+    def _take(self, tokenizer: Any, model: Any, device: str, name: str) -> None:
+        self.tokenizer = tokenizer
+        self.model = model.to(device, torch.float32).eval().requires_grad_(False)
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
-            raise BadCheckpoint(f"{folder.name}/text_encoder holds NaN or infinity.")
+            raise BadCheckpoint(f"{name} holds NaN or infinity.")
         config = self.model.config
         self.masked = bool(getattr(config, "use_attention_mask", False))
         room = getattr(config, "max_position_embeddings", 77)
@@ -47,15 +58,28 @@ class TextEncoder:
     @torch.no_grad()
     def hidden(self, text: str) -> Tensor:
         """(T, D): what Stable Diffusion's UNet attends to, padding included."""
-        tokens = self.tokenizer(
+        tokens = self._tokens(text)
+        mask = tokens.attention_mask if self.masked else None
+        return self.model(tokens.input_ids, attention_mask=mask)[0][0].float()
+
+    @torch.no_grad()
+    def penultimate(self, text: str) -> tuple[Tensor, Tensor | None]:
+        """(T, D) of the layer before the last, which SDXL attends to, and CLIP's pooled (P,).
+
+        None stands for the latter where the encoder has no projection.
+        """
+        out = self.model(self._tokens(text).input_ids, output_hidden_states=True)
+        pooled = out.text_embeds[0].float() if hasattr(out, "text_embeds") else None
+        return out.hidden_states[-2][0].float(), pooled
+
+    def _tokens(self, text: str) -> Any:
+        return self.tokenizer(
             text,
             padding="max_length",
             max_length=self.length,
             truncation=True,
             return_tensors="pt",
         ).to(self.device)
-        mask = tokens.attention_mask if self.masked else None
-        return self.model(tokens.input_ids, attention_mask=mask)[0][0].float()
 
     def embedding(self, text: str) -> Tensor:
         """(D,): the mean over the prompt's own tokens, of length 1. For cosine similarity."""
