@@ -14,6 +14,7 @@ from studio.gridding import Grids
 from studio.holding import Holdings
 from studio.noising import Lab
 from studio.racing import Races
+from studio.recipe import Framing as Framing
 from studio.recipe import Guidance as Guidance
 from studio.recipe import Request as Request
 from studio.twinning import Twins

@@ -10,9 +10,10 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from studio import controls
+from studio import controls, framing
 from studio.controls import Control as Control
 from studio.errors import BadRecipe, BadRequest, OverBudget
+from studio.framing import Framing as Framing
 from studio.ranges import is_text, number, whole
 
 VERSION = 1
@@ -59,6 +60,10 @@ class Request:
     `image` names a picture to start from, as pixels' SHA-256: of the steps the last
     ⌊steps·strength⌋ are run, from its state with that much noise. Where `mask` is white it is
     painted anew, elsewhere kept.
+
+    `framing` is what SDXL is told of the picture's size. `refiner` names a checkpoint that takes
+    over for the last part of the way, from the share `handover` of the network's time on: at 0.8
+    the model itself runs from t/T = 1 down to 0.2.
     """
 
     model: str
@@ -78,6 +83,9 @@ class Request:
     strength: float = 0.75
     mask: str = ""
     controls: tuple[Control, ...] = ()
+    framing: Framing = field(default_factory=Framing)
+    refiner: str = ""
+    handover: float = 0.8
     alone: bool = False
     version: int = VERSION
 
@@ -86,6 +94,7 @@ class Request:
         if isinstance(self.guidance, dict):
             object.__setattr__(self, "guidance", _guidance(self.guidance))
         object.__setattr__(self, "controls", controls.read(self.controls))
+        object.__setattr__(self, "framing", framing.read(self.framing))
         _check_request(self)
 
     def to_json(self) -> str:
@@ -148,7 +157,7 @@ def _is_version(value: Any) -> bool:
 def _check_request(r: Request) -> None:
     if not _is_version(r.version):
         raise BadRequest(f"A request has version {VERSION}, not “{str(r.version)[:20]}”.")
-    for name in ("model", "prompt", "negative_prompt", "sampler", "spacing"):
+    for name in ("model", "prompt", "negative_prompt", "sampler", "spacing", "refiner"):
         if not is_text(getattr(r, name)):
             raise BadRequest(f"The {name.replace('_', ' ')} must be text.")
     if not isinstance(r.alone, bool):
@@ -168,6 +177,7 @@ def _check_request(r: Request) -> None:
         if side % 8 or 0 < side < 32:
             raise BadRequest(f"The {name} must be a multiple of 8 from 32 on, not {side}.")
     number("η (eta)", r.eta, 0.0, 1.0)
+    number("hand-over", r.handover, 0.0, 1.0)
     if r.label is not None:
         whole("class", r.label, 0, MAX_LABEL)
     g = r.guidance
