@@ -26,9 +26,9 @@ def test_slope_and_its_standard_error_are_scipys():
 
 
 def test_points_under_the_floor_do_not_bend_the_line():
-    errors = [c**-2.0 for c in COUNTS]
-    errors[-1] = 1e-3  # what the reference itself is wrong by
-    found = order(COUNTS, errors, floor=1.1e-3)
+    errors = [100 * c**-2.0 for c in COUNTS]
+    errors[-1] = 0.02  # what the reference itself is wrong by
+    found = order(COUNTS, errors, floor=0.021)
     assert found.order == pytest.approx(2.0, abs=1e-9)
     assert found.used == (1, 2, 3)
 
