@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from studio.metrics.convergence import order
+from studio.metrics.orders import order
 
 COUNTS = [5, 10, 20, 40, 80]
 
