@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from studio.axes import Names
 from studio.contract import Engine, Finished, Request
-from studio.engine.grid_cost import Rates, plan
+from studio.engine.grid_cost import Rates, plan, weight
 from studio.engine.grid_fill import Work
 from studio.errors import Busy, NotFound
 from studio.gridding import Cell, Filling, Grid, Plan
@@ -61,7 +61,9 @@ class Grids:
         requests = [
             None if index in bad else self._resolve(grid.at(index)) for index in range(grid.cells)
         ]
-        work = Work(secrets.token_urlsafe(16), grid, planned, requests)
+        evaluations = {c.id: c.evaluations for c in self._engine.choices().samplers}
+        weights = [weight(r, evaluations.get(r.sampler, 1)) if r else 0 for r in requests]
+        work = Work(secrets.token_urlsafe(16), grid, planned, requests, weights)
         with self._lock:
             self._check_room()
             self._works[work.id] = work

@@ -50,6 +50,11 @@ def rows_of(request: Request, evaluations: int) -> tuple[int, int]:
     return asked, asked + (round(asked * (high - low)) if guided else 0)
 
 
+def weight(request: Request, evaluations: int) -> int:
+    """Rows × pixels of one picture: what cells of one checkpoint are compared by."""
+    return rows_of(request, evaluations)[1] * request.width * request.height
+
+
 def plan(
     grid: Grid,
     resolve: Callable[[Request], Request],

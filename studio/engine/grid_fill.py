@@ -28,6 +28,7 @@ from studio.errors import Busy, StudioError
 from studio.gridding import Cell, Filling, Grid, Plan
 
 log = logging.getLogger(__name__)
+ENOUGH = 0.03  # of all work, before its pace is believed
 PATIENCE = 0.5  # seconds between two tries where the engine's queue is full
 
 
@@ -39,6 +40,7 @@ class Work:
     grid: Grid
     plan: Plan
     requests: list[Request | None]
+    weights: list[int]  # rows × pixels of each cell
     cells: list[Cell] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
     number: int = 0
@@ -49,7 +51,8 @@ class Work:
     hands: int = 0
     seconds: float = 0.0  # of earlier fillings
     began: float = 0.0
-    rows_done: int = 0
+    first: float | None = None  # when the first step of this filling was made
+    before: int = 0  # weight that was done when it began
     mark: float | None = None  # when the last cell was done, while nothing was being loaded
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -78,14 +81,25 @@ class Work:
             failed=failed,
             cells=len(self.cells),
             seconds=spent,
-            left_s=self._left(spent),
+            left_s=self._left(),
         )
 
-    def _left(self, spent: float) -> float | None:
-        if self.rows_done and spent:
-            rows = self.plan.network_rows
-            return max(0.0, spent * (rows - self.rows_done) / self.rows_done)
-        return None if self.plan.seconds is None else max(0.0, self.plan.seconds - spent)
+    def _left(self) -> float | None:
+        """From how fast it went since the first step, once that tells; else what was planned."""
+        if self.state != "running":
+            return None
+        whole = sum(self.weights)
+        share = {"done": 1.0, "running": 0.0, "waiting": 0.0, "failed": 1.0}
+        done = sum(
+            weight * max(share[cell.state], cell.step / max(1, cell.total))
+            for weight, cell in zip(self.weights, self.cells, strict=True)
+        )
+        if self.first is not None and done - self.before > ENOUGH * whole:
+            went = time.monotonic() - self.first
+            return went * (whole - done) / (done - self.before)
+        if self.plan.seconds is None:
+            return None
+        return max(0.0, self.plan.seconds * (1 - done / whole))
 
     def watch(self) -> Iterator[Filling]:
         """A Filling for every change; a slow reader misses all but the newest."""
@@ -126,7 +140,9 @@ class Work:
             self.waiting = todo[::-1]
             self.hands, self.turn = min(hands, len(todo)), self.turn + 1
             self.state = "running" if todo else "done"
-            self.began, self.mark = time.monotonic(), None
+            self.began, self.mark, self.first = time.monotonic(), None, None
+            kept = set(range(len(self.cells))) - set(todo)
+            self.before = sum(self.weights[index] for index in kept)
             self._note(*(Cell(index, total=self._request(index).steps) for index in todo))
             for _ in range(self.hands):
                 threading.Thread(
@@ -224,6 +240,7 @@ class Work:
         elif isinstance(event, Step):
             if self.mark is None:
                 self.mark = time.monotonic()
+            self.first = self.first or self.mark
             picture = event.x0[0] if event.x0 else cell.picture
             self._note(
                 replace(cell, state="running", picture=picture, step=event.index + 1,
@@ -241,7 +258,6 @@ class Work:
         if self.mark is not None:
             rates.add(made.request, made.rows, now - self.mark)
         self.mark = now
-        self.rows_done += made.rows
         self._note(
             Cell(
                 index=index,

@@ -45,6 +45,8 @@ _NAMES = {
     "model": "name_model",
     "sampler": "name_sampler",
     "spacing": "name_spacing",
+    "words": "name_words",
+    "size": "name_size",
 }
 
 

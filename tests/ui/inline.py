@@ -5,12 +5,21 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 from studio.checkpoints.catalog import Catalog
+from studio.engine.grid import Grids
 from studio.engine.lab import Lab
 
 
 def lab() -> Lab:
     """The real lab, on a worker that has no checkpoints."""
     return Lab(_now, Catalog())
+
+
+def grids(engine) -> Grids:
+    """The real grids, on any engine that runs requests."""
+    sized = lambda request: request.with_(  # noqa: E731
+        width=request.width or 128, height=request.height or 128
+    )
+    return Grids(engine, sized, lambda: ())
 
 
 def _now(make) -> Future:

@@ -64,6 +64,7 @@ class ScriptedEngine:
         self.runs: dict[str, _Run] = {}
         self.forgotten: list[str] = []
         self.lab = inline.lab()
+        self.grids = inline.grids(self)
 
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:
         def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:
