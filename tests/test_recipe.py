@@ -18,6 +18,7 @@ from studio.recipe import (
     MAX_STEPS,
     MAX_WORK,
     Control,
+    Framing,
     Guidance,
     Request,
     check_work,
@@ -42,6 +43,9 @@ FULL = Request(
     strength=0.5,
     mask="b" * 64,
     controls=(Control("icons-control-canny", "c" * 64, "canny", (("low", 100.0),), 0.5),),
+    framing=Framing((512, 768), (0, 32), (1024, 1024), 7.0, 1.5),
+    refiner="sdxl-refiner",
+    handover=0.7,
     alone=True,
 )
 

@@ -41,6 +41,7 @@ class Entry:
     guidance: str = "cfg"  # what a scale means here: "cfg", "embedded", or "none" for nothing
     square: bool = False  # whether the network takes square pictures only
     multiple: int = 0  # pixels that a side must be a multiple of; 0: one position of the state
+    options: dict[str, Any] = field(default_factory=dict)  # what its family alone understands
     needs: tuple[str, ...] = ()  # ids of other checkpoints whose parts it uses when they are here
 
 

@@ -1,4 +1,4 @@
-"""Text encoders: a tokenizer and a transformer, from a folder in Stable Diffusion's layout or made."""
+"""Text encoders: a tokenizer and a transformer, read from a folder or made elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from studio.errors import BadCheckpoint
 
 
 class TextEncoder:
-    """A prompt in; its hidden states, those with a pooled vector, or one normalised embedding out."""
+    """A prompt in; its hidden states, a pooled vector or one normalised embedding out."""
 
     def __init__(self, folder: Path, device: str = "cpu", suffix: str = "") -> None:
         """`folder` holds `tokenizer/` and `text_encoder/`, each with the suffix, e.g. "_2".

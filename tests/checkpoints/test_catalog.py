@@ -115,7 +115,7 @@ def test_one_bad_checkpoint_does_not_hide_the_others(models):
 @pytest.mark.parametrize(
     ("file", "fields", "sentence"),
     [
-        ("unet/config.json", {"in_channels": 9}, "9 input channels for states of 4"),
+        ("unet/config.json", {"in_channels": 8}, "8 input channels for states of 4"),
         ("unet/config.json", {"addition_embed_type": "text_time"}, "more than a prompt"),
         ("unet/config.json", {"class_embed_type": "timestep"}, "a class"),
         ("unet/config.json", {"num_class_embeds": 10}, "a class"),
@@ -133,6 +133,7 @@ def test_a_network_that_wants_other_inputs_is_refused_in_words(models, file, fie
 @pytest.mark.parametrize(
     ("file", "fields"),
     [
+        ("unet/config.json", {"in_channels": 9}),  # for inpainting
         ("unet/config.json", {"addition_embed_type": "text"}),
         ("unet/config.json", {"cross_attention_dim": [16, 16]}),
         ("model_index.json", {"text_encoder_2": [None, None]}),

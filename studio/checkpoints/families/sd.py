@@ -1,44 +1,34 @@
-"""Stable Diffusion's layout: a UNet with cross-attention on text, a VAE, a text encoder.
+"""Stable Diffusion: a UNet with cross-attention on text, a VAE, a text encoder.
 
 Stock diffusers classes, imported one by one (the pipelines package alone takes seconds). An
 optional `preview/` holds an AutoencoderTiny, an optional `concepts.json` the names it was
-trained on.
+trained on. Networks for inpainting read a mask and what is kept beside the state.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from studio.checkpoints import packed
-from studio.checkpoints.checkpoint import Latent, Progress
+from studio.checkpoints.checkpoint import Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions, stack
-from studio.checkpoints.entry import MAX_JSON, Entry, read_json
+from studio.checkpoints.entry import MAX_JSON, Entry
+from studio.checkpoints.folder import Folder
+from studio.checkpoints.parts import Autoencoder, size
 from studio.checkpoints.similar import Captions
-from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
 
+log = logging.getLogger(__name__)
 MAX_CONCEPTS, MAX_NAME = 20_000, 200  # names, and letters in one
 KNOWN = 0.5  # cosine to the nearest concept from which a prompt counts as known
-
-
-class _Tiny(nn.Module):
-    """The preview decoder of an AutoencoderTiny, on states as the UNet has them."""
-
-    def __init__(self, whole: nn.Module) -> None:
-        super().__init__()
-        self.scale = whole.config.scaling_factor or 1.0
-        self.decoder = whole.decoder
-
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decoder((x / self.scale).contiguous(memory_format=torch.channels_last))
 
 
 class StableDiffusion:
@@ -46,72 +36,45 @@ class StableDiffusion:
 
     variance = "fixed_small"
 
-    def __init__(self, entry: Entry, device: str, progress: Progress) -> None:
+    def __init__(self, entry: Entry, device: str, progress: Progress, source: Any) -> None:
+        """`source` hands out the parts: a Folder, or a file that holds them all."""
         self.entry, self.device = entry, device
-        scheduler = read_json(entry.folder / "scheduler" / "scheduler_config.json")
+        for part in entry.options.get("ignored", ()):
+            log.info("%s: its %s is not read", entry.id, part.replace("_", " "))
         try:
-            self.path = from_config(scheduler)
+            self.path = from_config(source.scheduler())
             self.prediction = kind_of(entry.prediction)
         except ValueError as error:
             raise BadCheckpoint(f"{entry.id} cannot be run: {error}.") from None
         progress("reading the text encoder", 0.1)
-        self.text = TextEncoder(entry.folder, device)
+        self.texts = self._read_texts(source)
+        self.text = self.texts[-1]
         progress("reading the UNet", 0.3)
         from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-        from diffusers.utils import logging
 
-        logging.disable_progress_bar()
-        self.unet = self._component(UNet2DConditionModel, "unet")
+        self.unet = source.network("unet", UNet2DConditionModel)
+        self.unet.to(memory_format=torch.channels_last)
         self.unet.fuse_qkv_projections()
         progress("reading the autoencoder", 0.7)
-        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-
-        self.vae = self._component(AutoencoderKL, "vae")
-        config = self.vae.config
-        self.latent = Latent(
-            channels=config.latent_channels,
-            down=2 ** (len(config.block_out_channels) - 1),
-            scale=config.scaling_factor or 1.0,
-            shift=config.shift_factor or 0.0,
-        )
-        self.tiny = self._preview() if (entry.folder / "preview").is_dir() else None
-        parts = (self.unet, self.vae)
-        self.bytes = self.text.bytes + sum(
-            p.numel() * p.element_size() for part in parts for p in part.parameters()
-        )
+        pictures = Autoencoder(entry, device, source.network)
+        self.vae, self.latent, self.tiny = pictures.vae, pictures.latent, pictures.tiny
+        self.decode, self.embed = pictures.decode, pictures.embed
+        self.bytes = size(self.unet) + pictures.bytes + sum(text.bytes for text in self.texts)
+        self.inpaints = bool(entry.options.get("inpaints"))
+        self._empty: Tensor | None = None
         self._names = _concepts(entry)
         self._captions: Captions | None = None
         if packed.possible(device):
             self._pack()
 
-    def _component(self, kind: Any, part: str) -> nn.Module:
-        """One network from its folder: safetensors, float32, checked for NaN and infinity."""
-        folder = self.entry.folder / part
-        try:
-            made = kind.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
-            )
-        except RuntimeError as error:  # weights that do not fit the configuration
-            raise ValueError(f"its {part} does not fit its configuration") from error
-        for name, p in made.named_parameters():
-            if not bool(torch.isfinite(p).all()):
-                raise BadCheckpoint(f"{self.entry.id}/{part}: {name} holds NaN or infinity.")
-        made = made.to(self.device).eval().requires_grad_(False)
-        return made.to(memory_format=torch.channels_last)
+    def _read_texts(self, source: Any) -> tuple[Any, ...]:
+        return (source.text(),)
 
     def _pack(self) -> None:
         """Lay the weights out for the usual call: two rows, one picture, the trained size."""
         x = torch.zeros(2, *self.entry.latent)
         conditions = stack([self.encode(Asked())] * 2)
         packed.pack(self.unet, lambda: self.predict(x, [0.0, 0.0], conditions))
-        packed.pack(self.vae, lambda: self.decode(x[:1]))
-        if self.tiny is not None:
-            packed.pack(self.tiny, lambda: self.tiny(x[:1]))
-
-    def _preview(self) -> nn.Module:
-        from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-
-        return _Tiny(self._component(AutoencoderTiny, "preview"))
 
     def encode(self, asked: Asked) -> Condition:
         return {"context": self.text.hidden(asked.text)}
@@ -119,22 +82,30 @@ class StableDiffusion:
     @torch.no_grad()
     def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
         times = torch.tensor(t, dtype=torch.float32, device=x.device)
+        if self.inpaints:
+            x = torch.cat([x, self._beside(x, conditions)], 1)
         x = x.contiguous(memory_format=torch.channels_last)
-        context = conditions["context"]
-        return self.unet(x, times, encoder_hidden_states=context, return_dict=False)[0]
+        return self.unet(
+            x,
+            times,
+            encoder_hidden_states=conditions["context"],
+            added_cond_kwargs=self._added(conditions),
+            return_dict=False,
+        )[0]
 
-    @torch.no_grad()
-    def decode(self, x: Tensor, tiled: bool = False) -> Tensor:
-        self.vae.use_tiling = tiled
-        x = x / self.latent.scale + self.latent.shift
-        x = x.contiguous(memory_format=torch.channels_last)
-        return self.vae.decode(x, return_dict=False)[0]
+    def _added(self, conditions: Conditions) -> dict[str, Tensor] | None:
+        """What the UNet is told beside the text."""
+        return None
 
-    @torch.no_grad()
-    def embed(self, pictures: Tensor) -> Tensor:
-        pictures = pictures.to(self.device).contiguous(memory_format=torch.channels_last)
-        mean = self.vae.encode(pictures).latent_dist.mean
-        return (mean - self.latent.shift) * self.latent.scale
+    def _beside(self, x: Tensor, conditions: Conditions) -> Tensor:
+        """(R, 1 + C, H, W): the mask and what is kept; without a picture all is painted anew."""
+        if "channels" in conditions:
+            return conditions["channels"]
+        if self._empty is None or self._empty.shape[2:] != x.shape[2:]:
+            down = self.latent.down
+            grey = self.embed(torch.zeros(1, 3, x.shape[2] * down, x.shape[3] * down))
+            self._empty = torch.cat([torch.ones_like(grey[:, :1]), grey], 1)
+        return self._empty.expand(len(x), -1, -1, -1)
 
     def nearest(self, prompt: str, count: int = 5) -> tuple[tuple[str, float], ...]:
         """From `concepts.json`, a list of names; nothing where the checkpoint has none."""
@@ -175,4 +146,4 @@ def _concepts(entry: Entry) -> tuple[str, ...]:
 
 def load(entry: Entry, device: str, progress: Progress, others: dict) -> StableDiffusion:
     """A Stable Diffusion folder; raises BadCheckpoint with a sentence."""
-    return StableDiffusion(entry, device, progress)
+    return StableDiffusion(entry, device, progress, Folder(entry, device))

@@ -1,15 +1,21 @@
-"""Stable Diffusion's layout: a UNet with cross-attention on text, a VAE, one text encoder."""
+"""Stable Diffusion's layout: a UNet with cross-attention on text, a VAE, one text encoder.
+
+Versions 1 and 2 in all their predictions, and networks of the same layout with a BERT. What a
+pipeline holds beside them (a safety checker, a feature extractor) is not read.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from studio.checkpoints import headers
 from studio.checkpoints.allowed import ALLOWED, part_class
 from studio.checkpoints.entry import Entry, read_json, words
+from studio.checkpoints.layouts.scheduled import suggested
 from studio.errors import BadCheckpoint
 
-STABLE_DIFFUSION = {  # the parts of its layout, and what they may be
+PARTS = {  # of the layout, and what they may be
     "unet": ("UNet2DConditionModel",),
     "vae": ("AutoencoderKL",),
     "text_encoder": ("BertModel", "CLIPTextModel"),
@@ -23,60 +29,102 @@ WANTED = {  # fields of a UNet's configuration, and the further input that each 
     "encoder_hid_dim_type": "an encoded picture or another encoder's text",
 }
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")  # without one, every word is unknown
+IGNORED = ("safety_checker", "feature_extractor", "image_encoder", "watermark")
+SCALE = 7.5  # of guidance, where a checkpoint suggests none
 
 
 def describe(folder: Path) -> Entry:
     """A folder in StableDiffusionPipeline layout, with an optional `preview/` AutoencoderTiny."""
-    index = read_json(folder / "model_index.json")
-    for part, classes in STABLE_DIFFUSION.items():
-        part_class(folder.name, part, index.get(part), classes)
-    if not any((folder / "tokenizer" / name).is_file() for name in VOCABULARIES):
-        raise BadCheckpoint(f"{folder.name} has a tokenizer without a vocabulary.")
+    index = check_parts(folder, PARTS)
+    second = index.get("text_encoder_2")
+    if isinstance(second, list) and any(second):
+        raise BadCheckpoint(
+            f"{folder.name} has two text encoders, and its pipeline's class reads one (SD 1 or 2)."
+        )
     unet = read_json(folder / "unet" / "config.json")
+    text = read_json(folder / "text_encoder" / "config.json")
+    check_wanted(folder, unet, {"addition_embed_type": "text"})
+    check_width(folder, unet, text.get("hidden_size"))
+    return entry(folder, "sd", index, unet, SCALE)
+
+
+def check_parts(folder: Path, parts: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+    """The folder's `model_index.json`, its parts being of these classes. Raises BadCheckpoint."""
+    index = read_json(folder / "model_index.json")
+    for part, classes in parts.items():
+        part_class(folder.name, part, index.get(part), classes)
+        known = any((folder / part / name).is_file() for name in VOCABULARIES)
+        if part.startswith("tokenizer") and not known:
+            raise BadCheckpoint(f"{folder.name} has a tokenizer without a vocabulary.")
+    return index
+
+
+def check_wanted(folder: Path, unet: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise BadCheckpoint for a UNet that wants more than a noisy state, text and what is `given`.
+
+    A field may have its given value or none.
+    """
+    for part, what in WANTED.items():
+        if unet.get(part) is not None and unet[part] != given.get(part):
+            raise BadCheckpoint(
+                f"{folder.name} has a UNet that wants {what}, which is not offered here."
+            )
+
+
+def check_width(folder: Path, unet: dict[str, Any], hidden: Any) -> None:
+    """Raise BadCheckpoint unless the UNet reads prompts as wide as they are written."""
+    said = unet.get("cross_attention_dim", 1280)
+    widths = said if isinstance(said, list) and said else [said]  # one for all blocks, or each its
+    wide = next((w for w in widths if w != hidden), hidden)
+    if hidden is not None and wide != hidden:
+        raise BadCheckpoint(
+            f"{folder.name} has a UNet that reads prompts {str(wide)[:20]} numbers wide and a text "
+            f"encoder that writes {str(hidden)[:20]}; they do not belong together."
+        )
+
+
+def entry(
+    folder: Path, family: str, index: dict[str, Any], unet: dict[str, Any], scale: float
+) -> Entry:
+    """What every folder of a UNet and a VAE says of itself. Raises BadCheckpoint."""
     vae = read_json(folder / "vae" / "config.json")
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
-    _check_parts(folder, index, unet, vae)
-    found = [h for part in ("unet", "vae", "text_encoder") for h in headers.weights(folder / part)]
+    texts = [part for part in ("text_encoder", "text_encoder_2") if (folder / part).is_dir()]
+    found = [h for part in ("unet", "vae", *texts) for h in headers.weights(folder / part)]
     if (folder / "preview").is_dir():
         headers.weights(folder / "preview")
+    channels, inpaints = _channels(folder, unet, vae)
     try:
-        side, channels = unet["sample_size"], unet["in_channels"]
-        down = 2 ** (len(vae["block_out_channels"]) - 1)
+        side, down = unet["sample_size"], 2 ** (len(vae["block_out_channels"]) - 1)
+        side = side[0] if isinstance(side, list) and side[0] == side[-1] else side
         if not all(type(n) is int and 0 < n <= 4096 for n in (side, channels, down)):
             raise ValueError
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError, IndexError):
         raise BadCheckpoint(f"{folder.name} does not say how large its states are.") from None
+    said = words(folder)
     return Entry(
-        **words(folder),
-        family="sd",
+        **said | {"defaults": suggested(scheduler, scale) | said["defaults"]},
+        family=family,
         size=side * down,
         latent=(channels, side, side),
         parameters=sum(h.parameters for h in found),
         bytes=sum(h.bytes for h in found),
         prediction=str(scheduler.get("prediction_type", "epsilon")),
+        options={
+            "inpaints": inpaints,
+            "ignored": [p for p in IGNORED if isinstance(index.get(p), list) and any(index[p])],
+        },
     )
 
 
-def _check_parts(folder: Path, index: dict, unet: dict, vae: dict) -> None:
-    """Raise BadCheckpoint for a network that wants more than a noisy state and a prompt."""
-    name, text = folder.name, read_json(folder / "text_encoder" / "config.json")
-    second = index.get("text_encoder_2")
-    if isinstance(second, list) and any(second):
-        raise BadCheckpoint(f"{name} has two text encoders, and this studio reads one (SD 1 or 2).")
-    for part, what in WANTED.items():
-        if unet.get(part) is not None and (part, unet[part]) != ("addition_embed_type", "text"):
-            raise BadCheckpoint(f"{name} has a UNet that wants {what}, which is not offered here.")
+def _channels(folder: Path, unet: dict[str, Any], vae: dict[str, Any]) -> tuple[Any, bool]:
+    """The state's channels, and whether the UNet reads a mask and a kept picture beside them."""
     states = vae.get("latent_channels", 4)
-    if unet.get("in_channels", states) != states:
+    wanted = unet.get("in_channels", states)
+    inpaints = type(states) is int and wanted == 2 * states + 1
+    if wanted != states and not inpaints:
         raise BadCheckpoint(
-            f"{name} has a UNet with {str(unet['in_channels'])[:20]} input channels for states of "
-            f"{str(states)[:20]}; inpainting and editing networks are not offered here."
+            f"{folder.name} has a UNet with {str(wanted)[:20]} input channels for states of "
+            f"{str(states)[:20]}; editing networks are not offered here."
         )
-    said, hidden = unet.get("cross_attention_dim", 1280), text.get("hidden_size")
-    widths = said if isinstance(said, list) and said else [said]  # one for all blocks, or each its
-    wide = next((w for w in widths if w != hidden), hidden)
-    if hidden is not None and wide != hidden:
-        raise BadCheckpoint(
-            f"{name} has a UNet that reads prompts {str(wide)[:20]} numbers wide and a text "
-            f"encoder that writes {str(hidden)[:20]}; they do not belong together."
-        )
+    return (states if inpaints else unet.get("in_channels")), inpaints

@@ -1,0 +1,43 @@
+"""What a scheduler's configuration suggests for a first picture: a sampler and a spacing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SAMPLERS = {  # diffusers' classes, and the samplers that do the same
+    "DDIMScheduler": "ddim",
+    "DDPMScheduler": "ddpm",
+    "DEISMultistepScheduler": "deis",
+    "DPMSolverMultistepScheduler": "dpmpp_2m",
+    "DPMSolverSinglestepScheduler": "dpmpp_2s",
+    "EulerAncestralDiscreteScheduler": "euler_ancestral",
+    "EulerDiscreteScheduler": "euler",
+    "HeunDiscreteScheduler": "heun",
+    "KDPM2DiscreteScheduler": "dpm2",
+    "LCMScheduler": "lcm",
+    "LMSDiscreteScheduler": "lms",
+    "PNDMScheduler": "plms",
+    "UniPCMultistepScheduler": "unipc",
+}
+LEADING = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler", "PNDMScheduler")  # by default
+SPACINGS = ("leading", "trailing", "linspace")
+
+
+def suggested(config: dict[str, Any], scale: float, steps: int = 30) -> dict[str, Any]:
+    """Fields of a request, as the pipeline would be run with its own scheduler."""
+    named = config.get("_class_name")
+    own = "leading" if named in LEADING else "linspace"
+    said = config.get("timestep_spacing", own)
+    spacing = said if said in SPACINGS else own
+    if config.get("use_karras_sigmas") is True:
+        spacing = "karras"
+    if config.get("use_exponential_sigmas") is True:
+        spacing = "exponential"
+    if named == "LCMScheduler":
+        steps = 4
+    return {
+        "sampler": SAMPLERS.get(str(named), "ddim"),
+        "spacing": spacing,
+        "steps": steps,
+        "guidance": {"scale": scale},
+    }
