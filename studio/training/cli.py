@@ -53,6 +53,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
             sub.add_argument(
                 "--teacher", type=Path, help="a folder that holds the teacher; else the package"
             )
+        if name == "export":
+            sub.add_argument(
+                "--control",
+                choices=("canny", "scribble"),
+                help="export this control network instead, beside the denoiser it was trained on",
+            )
         if name == "control":
             sub.add_argument("--kind", choices=("canny", "scribble"), default="canny")
             sub.add_argument(

@@ -109,6 +109,12 @@ class Held:
     states: torch.Tensor  # (1 + N, T, D): row 0 is the empty prompt
     noise: torch.Tensor  # (N, C, h, w)
 
+    def head(self, count: int) -> "Held":
+        """The first `count` of them."""
+        shown, given = self.shown[:count], self.given[:count]
+        states, noise = self.states[: count + 1], self.noise[:count]
+        return Held(self.pictures[:count], shown, given, self.names[:count], states, noise)
+
 
 def held(data: IconData, kind: str, taught: set[str], count: int, parts: tuple, seed: int) -> Held:
     """Held-out pictures of concepts that the denoiser was taught, in other styles, and then of

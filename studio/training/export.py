@@ -11,6 +11,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 from studio.errors import BadCheckpoint
 from studio.training.unet import SCHEDULE
 
+MODEL = "icons-unet"  # the folder below models/
 SHARD = "9MB"
 LIMIT = 10_000_000
 
@@ -54,16 +55,16 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
         if path.is_file():
             path.chmod(0o644)
             if path.name == "config.json":
-                _forget(path, "_name_or_path")  # a folder of the machine that trained
+                forget(path, "_name_or_path")  # a folder of the machine that trained
             if path.stat().st_size > LIMIT:
                 raise BadCheckpoint(
                     f"{path.name} is larger than 10 MB; lower the shard size and export again."
                 )
     if preview is not None:  # AutoencoderTiny writes this and then warns that it is unexpected
-        _forget(folder / "preview" / "config.json", "block_out_channels")
+        forget(folder / "preview" / "config.json", "block_out_channels")
 
 
-def _forget(path: Path, field: str) -> None:
+def forget(path: Path, field: str) -> None:
     said = json.loads(path.read_text())
     if said.pop(field, None) is not None:
         path.write_text(json.dumps(said, indent=2) + "\n")

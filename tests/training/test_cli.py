@@ -1,13 +1,14 @@
 """Every recipe's smoke configuration in turn, to a folder that plain diffusers opens."""
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderTiny, StableDiffusionPipeline
+from diffusers import AutoencoderTiny, ControlNetModel, StableDiffusionPipeline
 from safetensors.torch import load_file
 
 from studio.errors import BadData
@@ -38,6 +39,9 @@ def made(packed, teacher, tmp_path_factory) -> Path:
     train("text", *where, "--teacher", teacher)
     for recipe in ("vae", "decoder", "preview", "unet", "exact", "export"):
         assert train(recipe, *where) == 0
+    for kind in ("canny", "scribble"):
+        assert train("control", *where, "--kind", kind) == 0
+        assert train("export", *where, "--control", kind) == 0
     torch.set_num_threads(threads)
     return folder
 
@@ -113,6 +117,33 @@ def test_exact_icons_embeddings_fit_its_captions(made):
     torch.testing.assert_close(
         vectors.float().norm(dim=1), torch.ones(len(vectors)), atol=2e-3, rtol=0
     )
+
+
+@pytest.mark.parametrize("kind", ["canny", "scribble"])
+def test_a_control_opens_in_plain_diffusers_and_names_its_base(made, kind):
+    folder = made / "models" / f"icons-control-{kind}"
+    network = ControlNetModel.from_pretrained(folder, dtype=torch.float32)
+    assert network.config.block_out_channels == [8, 16, 16]
+    said = json.loads((folder / "studio.json").read_text())["control"]
+    assert said["kind"] == said["preprocessor"] == kind and said["size"] == 128
+    shards = sorted((made / "models/icons-unet/unet").glob("*.safetensors"))
+    whole = b"".join(path.read_bytes() for path in shards)
+    assert said["base_sha256"] == hashlib.sha256(whole).hexdigest()
+    assert str(made) not in (folder / "config.json").read_text()
+
+
+def test_a_controls_card_has_figures_with_their_number_and_the_sources(made):
+    card = (made / "models/icons-control-canny/README.md").read_text()
+    for said in ("| 2 held-out hints |", "edges, F1", "nearest 5", "A Painter", "SHA-256"):
+        assert said in card
+    assert (made / "models/icons-control-canny/images/samples.png").is_file()
+    assert (made / "models/icons-control-canny/images/loss.png").is_file()
+
+
+def test_a_control_without_its_base_says_which_comes_first(packed, tmp_path):
+    where = ["--config", "smoke", "--data", packed, "--runs", tmp_path, "--out", tmp_path]
+    with pytest.raises(BadData, match="run `python -m studio train export` first"):
+        train("control", *where)
 
 
 def test_a_recipe_that_is_asked_too_early_says_which_comes_first(packed, tmp_path):
