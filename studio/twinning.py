@@ -155,8 +155,9 @@ class Way:
 class Ran:
     """A lane that has been run.
 
-    `rmse` is against the exact flow from the same x_T, a coordinate, over `Raced.marked`
-    particles; None for a stochastic lane, which has no pathwise limit. `gap` is to true samples
+    `rmse` and `median` are distances from the exact flow of the same x_T over `Raced.marked`
+    particles: the former is ruled by the few that end in another mode, the latter tells a typical
+    one. Both None for a stochastic lane, which has no pathwise limit. `gap` is to true samples
     of what the lane should draw from. `straightness`: the distance from start to end over the
     length of the way, along the exact flow in this path's own coordinates, mean over the marked
     particles; 1 is a line.
@@ -171,6 +172,7 @@ class Ran:
     cloud: Cloud
     way: int  # of Raced.ways: the exact flow that starts where this lane does
     rmse: float | None
+    median: float | None
     gap: Gap
     straightness: float
     seconds: float
@@ -210,6 +212,7 @@ class Rung:
     steps: int
     nfe: int
     rmse: float | None
+    median: float | None
     sliced: float
 
 
@@ -217,8 +220,8 @@ class Rung:
 class Climb:
     """A lane's convergence over the ladder of questions.
 
-    `order` is the fitted slope of ln(error) over -ln(nfe), `error` its standard error, and `used`
-    the rungs it was fitted through: those in which the error falls and is above `Raced.tolerance`.
+    `order` is the fitted slope of ln(median) over -ln(nfe), `error` its standard error, and `used`
+    the rungs it was fitted through: the last in which the error falls and is the method's own.
     """
 
     index: int

@@ -8,7 +8,7 @@ at π/2 (noise alone) nor at 0 (clean), as long as the data has width.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -43,7 +43,9 @@ def at(angle: float) -> Level:
     return Level(angle, max(math.cos(angle), 0.0), math.sin(angle))
 
 
-def flow(z: Tensor, angles: Sequence[float], slope: Slope, tolerance: float = 1e-9) -> list[Tensor]:
+def flow(
+    z: Tensor, angles: Sequence[float], slope: Slope, tolerance: float = 1e-9
+) -> Iterator[Tensor]:
     """z (B, D) in float64 at every one of the falling `angles`, from the first on.
 
     Dormand-Prince 5(4) with one step size for all rows, so that no coordinate's estimated error
@@ -55,7 +57,8 @@ def flow(z: Tensor, angles: Sequence[float], slope: Slope, tolerance: float = 1e
         x0, eps = slope(z, level)
         return level.alpha * eps - level.sigma * x0
 
-    out, step = [z], 0.02
+    yield z
+    step = 0.02
     for start, end in pairwise(angles):
         a, first = start, f(z, start)
         while a - end > 1e-13:
@@ -71,8 +74,7 @@ def flow(z: Tensor, angles: Sequence[float], slope: Slope, tolerance: float = 1e
             elif step < SMALLEST:
                 raise ValueError("the flow is too steep to be integrated here")
             step *= min(5.0, max(0.2, 0.9 * (tolerance / max(error, 1e-300)) ** 0.2))
-        out.append(z)
-    return out
+        yield z
 
 
 def along(way: Tensor, angles: Sequence[float], stretch: Callable[[Level], float]) -> Tensor:
@@ -85,18 +87,3 @@ def along(way: Tensor, angles: Sequence[float], stretch: Callable[[Level], float
     x = way * factors[:, None, None]
     length = (x[1:] - x[:-1]).square().sum(2).sqrt().sum(0)
     return (x[-1] - x[0]).square().sum(1).sqrt() / length.clamp(min=1e-300)
-
-
-def on_line(level: Level) -> float:
-    """√(alpha² + sigma²) of a straight flow, whose alpha + sigma is 1."""
-    return 1.0 / (level.alpha + level.sigma)
-
-
-def on_circle(level: Level) -> float:
-    """Of a variance-preserving path."""
-    return 1.0
-
-
-def exploding(level: Level) -> float:
-    """Of a path with alpha = 1; infinite where it is blind."""
-    return 1.0 / level.alpha if level.alpha > 0.0 else math.inf
