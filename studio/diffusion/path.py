@@ -81,7 +81,8 @@ class Path:
     "flow": sigma = t/T, alpha = 1 - sigma.
 
     The rest is a checkpoint's own convention, as data: `steps_offset` and `final` ("zero": the
-    run ends clean; "kept": at the table's first entry), `start`, the factor of the first
+    run ends clean; "kept": at the table's first entry) for the samplers that keep that last bit
+    of noise, `last` for all others, `start`, the factor of the first
     noise ("unit": x = eps; "sigma": x = sigma·eps), and the `shift` of a flow's spacings, which
     `growth` lets depend on the size.
     """
@@ -91,6 +92,7 @@ class Path:
     log_sigma_k: tuple[float, ...] = ()
     steps_offset: int = 0
     final: str = "zero"
+    last: str = "zero"
     start: str = "unit"
     shift: float = 1.0
     growth: Growth | None = None
@@ -100,8 +102,9 @@ class Path:
             raise ValueError(f"a path is vp, ve or flow, not {self.kind!r}")
         if self.kind == "vp" and len(self.log_sigma_k) != self.T + 1:
             raise ValueError("a vp path has one table entry for every t = 0, 1, … T")
-        if self.final not in ("zero", "kept") or self.start not in ("unit", "sigma"):
-            raise ValueError("final is 'zero' or 'kept'; start is 'unit' or 'sigma'")
+        ends = {self.final, self.last}
+        if ends - {"zero", "kept"} or self.start not in ("unit", "sigma"):
+            raise ValueError("final and last are 'zero' or 'kept'; start is 'unit' or 'sigma'")
 
     @property
     def clean(self) -> Level:
@@ -187,7 +190,7 @@ def vp(
     if len(values) < 2 or not falling or values[0] >= 1.0 or values[-2] <= 0.0 or values[-1] < 0.0:
         raise ValueError("alphas_bar must fall within (0, 1); only its end may be 0")
     table = tuple(math.inf if a == 0.0 else 0.5 * math.log((1.0 - a) / a) for a in values)
-    return Path("vp", float(len(values) - 1), table, steps_offset, final, start)
+    return Path("vp", float(len(values) - 1), table, steps_offset, final, start=start)
 
 
 def ve(sigma_max: float = 80.0) -> Path:
@@ -213,12 +216,13 @@ def from_config(config: Mapping[str, Any]) -> Path:
         shift = float(config.get("shift", config.get("flow_shift", 1.0)))
         return replace(flow(float(T), shift=shift), growth=_growth(config))
     kept = config.get("set_alpha_to_one") is False
-    kept = kept or config.get("final_sigmas_type") == "sigma_min"
-    return vp(
+    last = config.get("final_sigmas_type") == "sigma_min"
+    made = vp(
         schedules.from_config(config),
         steps_offset=int(config.get("steps_offset", 0)),
-        final="kept" if kept else "zero",
+        final="kept" if kept or last else "zero",
     )
+    return replace(made, last="kept" if last else "zero")
 
 
 def _growth(config: Mapping[str, Any]) -> Growth | None:

@@ -21,8 +21,7 @@ from studio.contract import Level, PreviewCard, Step, View
 from studio.diffusion import guidance, noise
 from studio.diffusion.prediction import to_x0_eps, within
 from studio.diffusion.samplers.ask import Answer, Ask
-from studio.diffusion.samplers.registry import SAMPLERS
-from studio.diffusion.spacing import levels
+from studio.diffusion.samplers.registry import SAMPLERS, levels_of
 from studio.engine.previews import Painter
 from studio.engine.start import Start, steps
 from studio.engine.ticket import Ticket
@@ -58,7 +57,7 @@ class Run:
         self.path = checkpoint.path.sized(*shape[1:])
         self.guided = g.channels or checkpoint.latent.guided or checkpoint.latent.channels
         try:
-            way = levels(self.path, request.steps, request.spacing)
+            way = levels_of(SAMPLERS[request.sampler], self.path, request.steps, request.spacing)
         except ValueError as error:
             raise BadRequest(f"These steps cannot be run: {error}.") from None
         way = steps(way, request.steps, request.strength) if start else way

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from studio.diffusion.path import Level, Path
 from studio.diffusion.samplers.adams import lms, plms
 from studio.diffusion.samplers.ask import Run
 from studio.diffusion.samplers.ddim import ddim, euler, euler_ancestral
@@ -16,6 +17,7 @@ from studio.diffusion.samplers.heun import dpm2, heun
 from studio.diffusion.samplers.langevin import annealed_langevin, predictor_corrector
 from studio.diffusion.samplers.lcm import lcm
 from studio.diffusion.samplers.unipc import unipc
+from studio.diffusion.spacing import levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,9 @@ class Sampler:
 
     Call `method(x, path, levels, noise=noise, **options)`; `options` names the keywords that
     this one has beyond `noise`. `order` is the nominal one of a deterministic method; measured
-    orders are in docs/methods.md. `evaluations` are the questions of a usual step.
+    orders are in docs/methods.md. `evaluations` are the questions of a usual step. One that
+    `keeps` ends where the checkpoint's `set_alpha_to_one` says, as the schedulers do that read
+    it; the others end clean.
     """
 
     method: Callable[..., Run]
@@ -34,11 +38,21 @@ class Sampler:
     evaluations: int = 1
     stochastic: bool = False
     options: tuple[str, ...] = ()
+    keeps: bool = False
+
+
+def levels_of(sampler: Sampler, path: Path, steps: int, spacing: str) -> tuple[Level, ...]:
+    """The levels of a run of this sampler, as `spacing.levels`; where it ends is the sampler's."""
+    return levels(path, steps, spacing, final=path.final if sampler.keeps else path.last)
 
 
 SAMPLERS: dict[str, Sampler] = {
     "ddim": Sampler(
-        ddim, "DDIM", "The plain walk along the flow; η adds fresh noise.", options=("eta",)
+        ddim,
+        "DDIM",
+        "The plain walk along the flow; η adds fresh noise.",
+        options=("eta",),
+        keeps=True,
     ),
     "euler": Sampler(euler, "Euler", "DDIM at η = 0 under its other name."),
     "dpmpp_2m": Sampler(
@@ -56,7 +70,9 @@ SAMPLERS: dict[str, Sampler] = {
         dpmpp_2s, "DPM-Solver++ 2S", "As 2M, but asks half way instead of looking back.", 2, 2
     ),
     "lms": Sampler(lms, "LMS", "Adams' method over the last four answers.", 4, options=("order",)),
-    "plms": Sampler(plms, "PNDM", "Stable Diffusion's first sampler: mixes four answers.", 2),
+    "plms": Sampler(
+        plms, "PNDM", "Stable Diffusion's first sampler: mixes four answers.", 2, keeps=True
+    ),
     "euler_ancestral": Sampler(
         euler_ancestral,
         "Euler ancestral",
