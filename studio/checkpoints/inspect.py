@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.checkpoints.entry import Entry, check_inside, read_json
-from studio.checkpoints.layouts import exact, sd
+from studio.checkpoints.layouts import dit, exact, flux, pixart, pixel, sd, sd3, sdxl
 from studio.errors import BadCheckpoint
 
 Describe = Callable[[Path], Entry]
@@ -24,6 +24,8 @@ def inspect(folder: Path) -> Entry:
     for marker, describe in MARKERS.items():
         if (folder / marker).is_file():
             return describe(folder)
+    if dit.official_file(folder) is not None:
+        return dit.official(folder)
     pickled = [f.name for f in folder.iterdir() if f.suffix in (".ckpt", ".pt", ".pth", ".bin")]
     if pickled:
         raise BadCheckpoint(
@@ -49,4 +51,15 @@ MARKERS: dict[str, Describe] = {  # the file that tells a folder without a model
 PIPELINES: dict[str, Describe] = {  # as `model_index.json` names them
     "StableDiffusionPipeline": sd.describe,
     "StableDiffusionImg2ImgPipeline": sd.describe,
+    "StableDiffusionInpaintPipeline": sd.describe,
+    "StableDiffusionXLPipeline": sdxl.describe,
+    "StableDiffusionXLImg2ImgPipeline": sdxl.describe,
+    "StableDiffusionXLInpaintPipeline": sdxl.describe,
+    "DiTPipeline": dit.describe,
+    "PixArtAlphaPipeline": pixart.describe,
+    "PixArtSigmaPipeline": pixart.describe,
+    "StableDiffusion3Pipeline": sd3.describe,
+    "FluxPipeline": flux.describe,
+    "DDPMPipeline": pixel.describe,
+    "DDIMPipeline": pixel.describe,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from studio.checkpoints.checkpoint import Checkpoint, Progress
 from studio.checkpoints.entry import Entry
-from studio.errors import BadCheckpoint
+from studio.errors import BadCheckpoint, OutOfMemory
 
 log = logging.getLogger(__name__)
 OFFLINE = {  # read by the libraries when they are first imported
@@ -30,7 +30,8 @@ OFFLINE = {  # read by the libraries when they are first imported
 def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]) -> Checkpoint:
     """Load a checkpoint onto a device; `others` are the entries whose parts it may borrow.
 
-    Raises BadCheckpoint with a sentence. Nothing is fetched and no remote code is run.
+    `device` may be a Place, which says more than a device's name. Raises BadCheckpoint or
+    OutOfMemory with a sentence. Nothing is fetched and no remote code is run.
     """
     for name, value in OFFLINE.items():
         os.environ.setdefault(name, value)
@@ -39,9 +40,21 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
     family = importlib.import_module(FAMILIES[entry.family])
     try:
         return family.load(entry, device, progress, others)
+    except RuntimeError as error:
+        if not no_room(error):
+            raise
+        log.warning("%s does not fit", entry.id, exc_info=error)
+    except MemoryError as error:
+        log.warning("%s does not fit", entry.id, exc_info=error)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         log.warning("%s does not load", entry.id, exc_info=error)
         raise BadCheckpoint(f"{entry.id} does not load: {reason(error, entry.folder)}.") from None
+    raise OutOfMemory(f"The device had no room for {entry.id}; unload another checkpoint first.")
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device."""
+    return "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower()
 
 
 def reason(error: BaseException, folder: Path) -> str:
@@ -52,6 +65,12 @@ def reason(error: BaseException, folder: Path) -> str:
 
 
 FAMILIES = {  # each module has a `load`, and is imported when a checkpoint of it is
+    "dit": "studio.checkpoints.families.dit",
     "exact": "studio.checkpoints.families.exact",
+    "flux": "studio.checkpoints.families.flux",
+    "pixart": "studio.checkpoints.families.pixart",
+    "pixel": "studio.checkpoints.families.pixel",
     "sd": "studio.checkpoints.families.sd",
+    "sd3": "studio.checkpoints.families.sd3",
+    "sdxl": "studio.checkpoints.families.sdxl",
 }

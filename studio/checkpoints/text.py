@@ -72,6 +72,11 @@ class TextEncoder:
         pooled = out.text_embeds[0].float() if hasattr(out, "text_embeds") else None
         return out.hidden_states[-2][0].float(), pooled
 
+    @torch.no_grad()
+    def pooled(self, text: str) -> Tensor:
+        """(D,): CLIP's last state at the text's end, without a projection; FLUX takes it."""
+        return self.model(self._tokens(text).input_ids).pooler_output[0].float()
+
     def _tokens(self, text: str) -> Any:
         return self.tokenizer(
             text,

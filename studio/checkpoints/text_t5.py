@@ -1,0 +1,75 @@
+"""T5's encoder: a prompt in, the states of a fixed number of tokens out."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from studio.checkpoints import spiece, weights
+from studio.checkpoints.entry import read_json
+
+MARKS = ("eos_token", "unk_token", "pad_token")
+
+
+class T5:
+    """Its states (T, D), every prompt padded to the same length; masked, where a family asks."""
+
+    def __init__(self, folder: Path, device: str, suffix: str, length: int) -> None:
+        """From `tokenizer` and `text_encoder` in `folder`, each with the suffix, e.g. "_2"."""
+        transformers = importlib.import_module("transformers")
+        transformers.logging.disable_progress_bar()
+        transformers.logging.set_verbosity_error()
+        self.tokenizer = tokenizer(folder / f"tokenizer{suffix}", transformers)
+        self.model = transformers.T5EncoderModel.from_pretrained(
+            folder / f"text_encoder{suffix}",
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+        )
+        self.model.to(device).eval().requires_grad_(False)
+        for name, p in self.model.named_parameters():
+            weights.check_finite(p, f"{folder.name}/text_encoder{suffix}", name)
+        self.length, self.device = length, device
+        self.bytes = sum(p.numel() * p.element_size() for p in self.model.parameters())
+
+    @torch.no_grad()
+    def context(self, text: str) -> Tensor:
+        """(T, D), attending to its own padding too, as SD3 and FLUX were trained."""
+        return self.model(self._tokens(text).input_ids)[0][0].float()
+
+    @torch.no_grad()
+    def masked(self, text: str) -> tuple[Tensor, Tensor]:
+        """(T, D) without attending to padding, and the mask (T): 1 where a token is."""
+        tokens = self._tokens(text)
+        states = self.model(tokens.input_ids, attention_mask=tokens.attention_mask)[0]
+        return states[0].float(), tokens.attention_mask[0]
+
+    def unread(self, text: str) -> int:
+        """How many of the prompt's tokens lie beyond the length."""
+        return max(0, len(self.tokenizer(text, verbose=False).input_ids) - self.length)
+
+    def _tokens(self, text: str) -> Any:
+        return self.tokenizer(
+            text, padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"
+        ).to(self.device)
+
+
+def tokenizer(folder: Path, transformers: Any) -> Any:
+    """T5's tokenizer, from `tokenizer.json` or from SentencePiece's own file alone."""
+    if (folder / "tokenizer.json").is_file():
+        return transformers.T5Tokenizer.from_pretrained(folder, local_files_only=True)
+    pieces, charsmap = spiece.read(folder / "spiece.model")
+    file = folder / "tokenizer_config.json"
+    said = read_json(file) if file.is_file() else {}
+    extra = said.get("extra_ids", 100)
+    marks = {name: said[name] for name in MARKS if isinstance(said.get(name), str)}
+    return transformers.T5Tokenizer(
+        vocab=pieces,
+        _spm_precompiled_charsmap=charsmap or None,
+        extra_ids=extra if type(extra) is int and 0 <= extra <= 1000 else 100,
+        **marks,
+    )
