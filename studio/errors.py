@@ -8,6 +8,7 @@
     ├── BadCheckpoint       a checkpoint is missing, damaged or of a family we do not know
     ├── NotFound            a run, frame or checkpoint that is not (or no longer) here
     ├── Busy                the queue is full
+    ├── Stopped             a load or a fetch that nobody waits for any more
     ├── OutOfMemory         the device had no room, after every fallback
     └── BadData             training data: an archive is damaged or missing
 
@@ -45,6 +46,10 @@ class NotFound(StudioError):
 
 class Busy(StudioError):
     """The queue is full."""
+
+
+class Stopped(StudioError):
+    """What was asked for was stopped by whoever asked."""
 
 
 class OutOfMemory(StudioError):

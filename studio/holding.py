@@ -131,11 +131,15 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check found, as sentences; `sound` if there are none. Weights were not kept."""
+    """What a check found, as sentences: faults, for which it would not load, and harmless notes.
+
+    `sound` if there are no faults. Weights were read, not kept.
+    """
 
     id: str
     sound: bool
     found: tuple[str, ...]
+    notes: tuple[str, ...]
     bytes: int  # that were read
     seconds: float
 
@@ -214,7 +218,7 @@ class Holdings(Protocol):
         ...
 
     def offer(self, repo: str, revision: str = "") -> Offer:
-        """What the hub says of `owner/name`. Raises BadRequest where hub ids are not allowed, NotFound."""
+        """What the hub says of `owner/name`. Raises BadRequest where hub ids are not allowed."""
         ...
 
     def fetch(self, repo: str, revision: str = "") -> Iterator[Fetching | Fetched]:

@@ -13,9 +13,10 @@ class Cache:
     """Ids to loaded checkpoints. One thread uses it."""
 
     def __init__(self, budget: int) -> None:
-        self._budget = budget
+        self.budget = budget
         self._held: OrderedDict[str, Checkpoint] = OrderedDict()
         self.seconds: dict[str, float] = {}  # what loading each took the last time
+        self._used: dict[str, float] = {}  # when each was, on the monotonic clock
 
     def __contains__(self, id: str) -> bool:
         return id in self._held
@@ -31,15 +32,34 @@ class Cache:
             loaded = load()
             self.seconds[id] = time.perf_counter() - start
             self._held[id] = loaded
-            while len(self._held) > 1 and self.bytes > self._budget:
+            while len(self._held) > 1 and self.bytes > self.budget:
                 self._held.popitem(last=False)
         self._held.move_to_end(id)
+        self._used[id] = time.monotonic()
         return self._held[id]
 
     @property
     def bytes(self) -> int:
         """What the held checkpoints take."""
         return sum(checkpoint.bytes for checkpoint in self._held.values())
+
+    def size(self, id: str) -> int:
+        """What one of the held takes."""
+        return self._held[id].bytes
+
+    def idle(self, id: str) -> float:
+        """Seconds since it was last asked for."""
+        return time.monotonic() - self._used[id]
+
+    def leaving(self, more: int) -> tuple[str, ...]:
+        """Which go, the one used longest ago first, so that `more` bytes fit the budget."""
+        left, going = self.bytes + more, []
+        for id, checkpoint in self._held.items():
+            if left <= self.budget:
+                break
+            going.append(id)
+            left -= checkpoint.bytes
+        return tuple(going)
 
     def drop(self, id: str) -> None:
         """Let one go; idempotent."""

@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.checkpoints import headers
 from studio.checkpoints.entry import Entry
+from studio.checkpoints.headers import PICKLED, check_whole_download
 from studio.checkpoints.inspect import inspect
 from studio.errors import BadCheckpoint, NotFound
 
@@ -18,9 +20,12 @@ log = logging.getLogger(__name__)
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Catalog:
-    """Ids to entries, in the order in which they are offered, and why some folders are not."""
+    """Ids to entries, in the order in which they are offered, and why some folders are not.
+
+    One object for the life of a studio: `renew` replaces what it says, for everybody at once.
+    """
 
     entries: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -33,6 +38,10 @@ class Catalog:
             raise BadCheckpoint(self.refused[id])
         raise NotFound(f"There is no checkpoint “{id[:60]}” here; choose one from the list.")
 
+    def renew(self, scanned: Catalog) -> None:
+        """Say what a later scan found."""
+        self.entries, self.refused = scanned.entries, scanned.refused
+
     @property
     def default(self) -> str:
         """The id to open with: the one marked so, else the first; raises NotFound if none."""
@@ -42,27 +51,51 @@ class Catalog:
         return (marked or list(self.entries))[0]
 
 
-def scan(models: Path) -> Catalog:
-    """Everything below `models`, preferred first, then trained ones, then by name.
+def scan(*folders: Path) -> Catalog:
+    """Everything in these folders, preferred first, then trained ones, then by name.
 
-    Raises BadCheckpoint when the folder itself cannot be read.
+    Of two with one id the first counts. Raises BadCheckpoint when a folder cannot be read.
     """
-    entries, refused = {}, {}
-    try:
-        folders = sorted(models.iterdir()) if models.is_dir() else []
-    except OSError:
-        raise BadCheckpoint("The models folder cannot be read; check its permissions.") from None
-    for folder in folders:
-        if not folder.is_dir() or not ID.fullmatch(folder.name):
-            continue
-        if not folder.resolve().is_relative_to(models.resolve()):
-            refused[folder.name] = f"{folder.name} is a link that leads out of the models folder."
-            continue
-        try:
-            entries[folder.name] = inspect(folder)
-        except (BadCheckpoint, OSError) as error:
-            cannot = f"{folder.name} cannot be read; check its files' permissions."
-            refused[folder.name] = str(error) if isinstance(error, BadCheckpoint) else cannot
-            log.warning("%s is not offered: %s", folder.name, error)
+    entries: dict[str, Entry] = {}
+    refused: dict[str, str] = {}
+    for models in folders:
+        for path in _listed(models):
+            id = path.stem if path.is_file() else path.name
+            if id in entries or id in refused:
+                log.warning("%s is in two folders; the first is offered", id)
+                continue
+            try:
+                entries[id] = _entry(path, models, id)
+            except (BadCheckpoint, OSError) as error:
+                cannot = f"{path.name} cannot be read; check its files' permissions."
+                refused[id] = str(error) if isinstance(error, BadCheckpoint) else cannot
+                log.warning("%s is not offered: %s", id, error)
     order = sorted(entries.values(), key=lambda e: (not e.preferred, not e.trained, e.id))
     return Catalog({entry.id: entry for entry in order}, refused)
+
+
+def _listed(models: Path) -> list[Path]:
+    """The folders and weight files directly in a models folder, by name."""
+    try:
+        found = sorted(models.iterdir()) if models.is_dir() else []
+    except OSError:
+        raise BadCheckpoint("The models folder cannot be read; check its permissions.") from None
+    return [path for path in found if ID.fullmatch(path.name) and _may_be_one(path)]
+
+
+def _may_be_one(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in (".safetensors", *PICKLED)
+
+
+def _entry(path: Path, models: Path, id: str) -> Entry:
+    if not path.resolve().is_relative_to(models.resolve()):
+        raise BadCheckpoint(f"{path.name} is a link that leads out of the models folder.")
+    if path.is_file():
+        if path.suffix.lower() in PICKLED:
+            raise BadCheckpoint(
+                f"{path.name} is pickled, and this studio opens safetensors only; convert it first."
+            )
+        headers.read(path)
+    elif not (path / "model_index.json").is_file():
+        check_whole_download(path)
+    return inspect(path)

@@ -54,7 +54,7 @@ def network(
                 put(made, places[stored], placed(tensor, device, dtype, layout))
     left = [n for n, p in made.named_parameters() if p.is_meta]
     if left:
-        raise BadCheckpoint(_lacks(name, left, len(list(made.parameters()))))
+        raise BadCheckpoint(lacks(name, left, len(list(made.parameters()))))
     return made.to(device).eval().requires_grad_(False)
 
 
@@ -64,8 +64,7 @@ def outline(kind: Any, folder: Path, found: tuple[Header, ...]) -> tuple[nn.Modu
     Raises BadCheckpoint where names, shapes or dtypes do not fit the configuration.
     """
     name = f"{folder.parent.name}/{folder.name}"
-    made = _built(kind, folder, whole=False)
-    places = renamed(made, [stored for header in found for stored in header.shapes])
+    made, places = sketch(kind, folder, found)
     faults = compare(made, found, places, name)
     if faults:
         raise BadCheckpoint(faults[0])
@@ -73,6 +72,12 @@ def outline(kind: Any, folder: Path, found: tuple[Header, ...]) -> tuple[nn.Modu
     if tables > SPARE + sum(header.bytes for header in found):
         raise BadCheckpoint(f"{name}: its configuration asks for more memory than its weights.")
     return made, places
+
+
+def sketch(kind: Any, folder: Path, found: tuple[Header, ...]) -> tuple[nn.Module, dict[str, str]]:
+    """As `outline`, not yet compared."""
+    made = _built(kind, folder, whole=False)
+    return made, renamed(made, [stored for header in found for stored in header.shapes])
 
 
 def compare(
@@ -86,10 +91,7 @@ def compare(
             if place is None:
                 continue
             if tuple(place.shape) != shape:
-                faults.append(
-                    f"{name}: {stored[:80]} has shape {_sides(shape)}, and its configuration says "
-                    f"{_sides(place.shape)}."
-                )
+                faults.append(misshapen(name, stored, shape, place.shape))
             dtype = header.dtypes[stored]
             if place.dtype.is_floating_point and dtype not in DTYPES:
                 faults.append(
@@ -99,7 +101,7 @@ def compare(
     parameters = [n for n, _ in made.named_parameters(remove_duplicate=False)]
     left = sorted(set(parameters) - set(places.values()) - _tied(made))
     if left:
-        faults.append(_lacks(name, left, len(parameters)))
+        faults.append(lacks(name, left, len(parameters)))
     return faults
 
 
@@ -208,7 +210,16 @@ def _tied(made: nn.Module) -> set[str]:
     return set(getattr(made, "_tied_weights_keys", None) or ())
 
 
-def _lacks(name: str, left: list[str], all_: int) -> str:
+def misshapen(name: str, stored: str, shape: Iterable[int], wanted: Iterable[int]) -> str:
+    """The sentence about a tensor of another shape than its configuration says."""
+    return (
+        f"{name}: {stored[:80]} has shape {_sides(shape)}, and its configuration says "
+        f"{_sides(wanted)}."
+    )
+
+
+def lacks(name: str, left: list[str], all_: int) -> str:
+    """The sentence about tensors that no file holds."""
     return f"{name} lacks {len(left)} of its {all_} tensors, the first of them {left[0][:80]}."
 
 

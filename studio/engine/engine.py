@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,10 @@ from studio.engine import offers
 from studio.engine.grid import Grids
 from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
+from studio.engine.race import Races
+from studio.engine.stock import Stock, folders
 from studio.engine.ticket import Ticket
+from studio.engine.twin import TwinLab
 from studio.engine.uploads import Uploads
 from studio.errors import Busy, NotFound, StudioError
 from studio.imaging import film
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from studio.engine.jobs import Job
+    from studio.engine.residents import Residents
     from studio.engine.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -57,7 +61,7 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         """Scans the models folder; `start` begins the work."""
         self._settings = settings
-        self._catalog = scan(settings.models)
+        self._catalog = scan(*folders(settings))
         self._tickets: OrderedDict[str, Ticket] = OrderedDict()
         self._inbox: deque[Callable[[Worker], None]] = deque()
         self._asked: set[Future] = set()  # questions without an answer yet
@@ -68,6 +72,9 @@ class LocalEngine:
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self.lab = Lab(self._start_job, self._catalog)
+        self.holdings = Stock(settings, self._catalog, self._start_job, self._residents)
+        self.twin = TwinLab(self._start_job)
+        self.races = Races(self, self._made, self._accept, self._start_job)
         self.grids = Grids(
             self, lambda request: offers.resolve(request, self._catalog), self._finished
         )
@@ -88,8 +95,12 @@ class LocalEngine:
     # What there is
 
     def catalog(self) -> tuple[contract.CheckpointInfo, ...]:
-        loaded = self._worker.residents.ids() if self._worker else ()
+        residents = self._residents()
+        loaded = residents.ids() if residents else ()
         return tuple(offers.info(e, e.id in loaded) for e in self._catalog.entries.values())
+
+    def _residents(self) -> Residents | None:
+        return self._worker.residents if self._worker else None
 
     def default_model(self) -> str:
         return self._catalog.default
@@ -113,22 +124,33 @@ class LocalEngine:
     # Runs
 
     def submit(self, request: Request, view: View | None = None) -> str:
+        ticket = self._made(request, view)
+        self._accept([ticket])
+        return ticket.id
+
+    def _made(self, request: Request, view: View | None = None, **more: Any) -> Ticket:
+        """A ticket for a request that can be met; raises BadRequest, OverBudget, NotFound."""
         resolved = offers.resolve(request, self._catalog)
-        ticket = Ticket(resolved, view or View())
+        pictures = {id: self._uploads.png(id) for id in resolved.pictures()}
+        return Ticket(resolved, view or View(), pictures, **more)
+
+    def _accept(self, tickets: Sequence[Ticket]) -> int:
+        """Take all of these, which begin together, or raise Busy; how many are before them."""
         with self._wake:
             self._check_open()
             self._forget_oldest()
             ahead = sum(not other.over for other in self._tickets.values())
-            if ahead >= self._settings.queue_limit:
+            if ahead and ahead + len(tickets) > self._settings.queue_limit:
                 raise Busy(f"{ahead} runs are waiting already; try again in a moment.")
-            self._tickets[ticket.id] = ticket
-            ticket.stream.put(Queued(ticket.id, ahead))
-            if self._worker is None:
-                ticket.stream.put(Loading(ticket.id, resolved.model, STARTING))
-            self._inbox.append(lambda worker: worker.admit(ticket))
+            for ticket in tickets:
+                self._tickets[ticket.id] = ticket
+                ticket.stream.put(Queued(ticket.id, ahead))
+                if self._worker is None:
+                    ticket.stream.put(Loading(ticket.id, ticket.request.model, STARTING))
+            self._inbox.append(lambda worker: [worker.admit(ticket) for ticket in tickets])
             self._wake.notify_all()
         self.start(warm=False)
-        return ticket.id
+        return ahead
 
     def events(self, run: str, timeout: float | None = None) -> Iterator[Event]:
         return self._ticket(run).stream.read(timeout)
@@ -269,7 +291,7 @@ class LocalEngine:
             from studio.engine import questions
             from studio.engine.worker import Worker
 
-            worker = Worker(self._settings, self._catalog)
+            worker = Worker(self._settings, self._catalog, self.holdings.audience)
         except StudioError as error:
             log.error("the engine did not start: %s", error)
             self._settle(str(error))

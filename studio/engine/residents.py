@@ -1,16 +1,25 @@
-"""What is on the device between runs: loaded checkpoints, their painters, encoded prompts."""
+"""What is on the device between runs: loaded checkpoints, their painters, encoded prompts.
+
+They stay under a byte budget, and the one used longest ago leaves first.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
+from studio.checkpoints import budget
 from studio.checkpoints.cache import Cache
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint, Progress
 from studio.checkpoints.conditions import Asked, Condition
+from studio.checkpoints.entry import Entry
 from studio.checkpoints.load import load
+from studio.checkpoints.meter import Meter
+from studio.checkpoints.place import Place
+from studio.engine import machine
 from studio.engine.previews import Painter
-from studio.errors import BadCheckpoint
+from studio.errors import BadCheckpoint, OutOfMemory
+from studio.holding import Fit
 from studio.settings import Settings
 
 KEPT_PROMPTS = 512
@@ -20,7 +29,11 @@ class Residents:
     """Belongs to the worker thread."""
 
     def __init__(self, settings: Settings, catalog: Catalog, device: str) -> None:
-        self.catalog, self.device = catalog, device
+        self.catalog = catalog
+        self._settings = settings
+        self.probe = machine.probe(device, settings.dtype, settings.attention)
+        machine.use(self.probe.attention)
+        self.place = Place(device, self.probe.dtype, settings.offload, settings.quantise)
         self._cache = Cache(settings.cache_bytes)
         self._painters: dict[str, Painter] = {}
         self._damaged: dict[str, str] = {}  # what was said when they did not load
@@ -37,10 +50,66 @@ class Residents:
         """What loading this checkpoint took the last time; 0 if it never was."""
         return self._cache.seconds.get(id, 0.0)
 
-    def get(self, id: str, progress: Progress) -> Checkpoint:
-        """The checkpoint, loaded if need be. Raises NotFound, BadCheckpoint.
+    @property
+    def budget(self) -> int:
+        """Bytes that the loaded checkpoints may take together."""
+        return self._cache.budget
 
-        One that did not load is not read again until the next start.
+    def bytes(self, id: str) -> int:
+        """What a loaded checkpoint takes."""
+        return self._cache.size(id)
+
+    def idle(self, id: str) -> float:
+        """Seconds since a loaded checkpoint was last asked for."""
+        return self._cache.idle(id)
+
+    def drop(self, id: str) -> None:
+        """Let a checkpoint go; idempotent."""
+        self._cache.drop(id)
+        self._sweep()
+
+    def forgive(self) -> None:
+        """Try again what did not load: the files may be others now."""
+        self._damaged.clear()
+        for id in self.ids():
+            if id not in self.catalog.entries:
+                self.drop(id)
+
+    def plan(self, id: str) -> Fit:
+        """Whether a checkpoint would fit now, and which would go for it."""
+        entry = self.catalog[id]
+        where = self._where(entry)
+        need = budget.need(entry, where)
+        free, _ = machine.room(where)
+        held = [(other, self.bytes(other)) for other in self.ids() if other != id]
+        free += self.bytes(id) if id in self else 0
+        going = set(self._cache.leaving(0 if id in self else need.weights)) - {id}
+        whole = need.weights + need.activations
+        lacking = int(whole / (1 - budget.SLACK)) - free - sum(b for o, b in held if o in going)
+        going |= set(budget.leaving([pair for pair in held if pair[0] not in going], lacking))
+        room = free + sum(b for other, b in held if other in going)
+        way = budget.plan(need, room, where)
+        return Fit(
+            id=id,
+            device=str(where),
+            dtype=where.dtype,
+            weights=need.weights,
+            activations=need.activations,
+            free=room,
+            leaves=tuple(other for other, _ in held if other in going),
+            plan=way,  # type: ignore[arg-type]
+            sentence=budget.sentence(entry, need, room, where, way),
+        )
+
+    def _where(self, entry: Entry) -> Place:
+        return budget.place_for(entry, self.place, self._settings.dtype == "auto")
+
+    def get(self, id: str, progress: Progress) -> Checkpoint:
+        """The checkpoint, loaded if need be. Raises NotFound, BadCheckpoint, OutOfMemory, Stopped.
+
+        One that did not load is not read again until the folders are looked at again. What is
+        loaded stays as it was when a load fails or is stopped; only where memory does not suffice
+        for both do others leave first.
         """
         if id in self._damaged:
             raise BadCheckpoint(self._damaged[id])
@@ -49,19 +118,39 @@ class Residents:
         except BadCheckpoint as error:
             self._damaged[id] = str(error)
             raise
+        self._sweep()
+        return checkpoint
+
+    def _sweep(self) -> None:
+        """Nothing stays of checkpoints that left."""
         for gone in set(self._painters) - set(self._cache.ids()):
             del self._painters[gone]
             for key in [key for key in self._prompts if key[0] == gone]:
                 del self._prompts[key]
-        return checkpoint
 
     def _load(self, id: str, progress: Progress) -> Checkpoint:
         entry, entries = self.catalog[id], self.catalog.entries
         others = {other: entries[other] for other in entry.needs if other in entries}
-        checkpoint = load(entry, self.device, progress, others)
+        fit = self.plan(id)
+        if fit.plan == "none":
+            raise OutOfMemory(fit.sentence)
+        self._make_room(fit)
+        offload = {"whole": "none", "model offload": "model", "sequential offload": "sequential"}
+        read = progress.read if isinstance(progress, Meter) else lambda component, count: None
+        where = self._where(entry).with_(offload=offload[fit.plan], read=read)
+        checkpoint = load(entry, where, progress, others)
         progress("fitting the previews", 0.9)
         self._painters[id] = Painter(checkpoint)
         return checkpoint
+
+    def _make_room(self, fit: Fit) -> None:
+        """Let those go without which there is no memory to load; the rest leave afterwards."""
+        for id in fit.leaves:
+            free, _ = machine.room(self.place)
+            if free * (1 - budget.SLACK) >= fit.weights + fit.activations:
+                return
+            self.drop(id)
+            machine.release(self.place)
 
     def painter(self, id: str) -> Painter:
         """The painter of a loaded checkpoint."""

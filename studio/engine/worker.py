@@ -15,15 +15,19 @@ import torch
 
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint
+from studio.checkpoints.meter import Meter
 from studio.contract import Cancelled, Decoding, Event, Failed, Finished, Loading
 from studio.engine import batcher, decode
+from studio.engine.audience import Audience
 from studio.engine.jobs import Jobs, short
 from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
 from studio.engine.rows import rows
 from studio.engine.run import Run
+from studio.engine.start import start
 from studio.engine.ticket import Ticket
 from studio.errors import StudioError
+from studio.holding import Reading
 from studio.imaging.encode import pixels_sha256, png
 from studio.settings import Settings
 
@@ -34,10 +38,13 @@ QUANTUM = 10  # runs keep the device this many times what loading another checkp
 class Worker:
     """All runs between their first and last event."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, audience: Audience | None = None
+    ) -> None:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.residents = Residents(settings, catalog, pick_device(settings.device))
+        self.audience = audience or Audience()
         self.shelf = Shelf(settings.record_bytes)
         self.jobs = Jobs()
         self.waiting: list[Ticket] = []
@@ -65,6 +72,8 @@ class Worker:
         ticket = self._due()
         if ticket is not None:
             self._begin(ticket)
+            while ticket.together and (after := self._due()) and after.together == ticket.together:
+                self._begin(after)
         elif self.decoding:
             self._decode()
         if self.running:
@@ -87,19 +96,33 @@ class Worker:
         if ticket.recording is not None:
             self.shelf.drop(ticket.recording)
 
-    def checkpoint(self, id: str) -> Checkpoint:
-        """A loaded checkpoint; runs that wait for it are told how far it is."""
+    def checkpoint(self, id: str, wanted: bool = False) -> Checkpoint:
+        """A loaded checkpoint; everybody who waits for it is told how far it is.
+
+        One that is `wanted` by runs and watchers alone is given up when they all have left.
+        """
         if id in self.residents:
             return self.residents.get(id, lambda doing, share: None)
         self.doing = f"loading {id}"
 
-        def progress(doing: str, share: float | None) -> None:
+        def tell(doing: str, component: str, done: int, total: int) -> None:
+            share = done / total if total else None
+            self.audience.tell(id, Reading(id, doing, component, done, total, share))
             for ticket in [t for t in self._tickets() if t.request.model == id]:
                 ticket.stream.put(Loading(ticket.id, id, doing, share))
 
-        checkpoint = self.residents.get(id, progress)
+        def unwanted() -> bool:
+            runs = (t for t in self._tickets() if t.request.model == id and not t.cancelled)
+            return wanted and not self.audience.waits(id) and not any(runs)
+
+        total = self.residents.catalog[id].bytes
+        checkpoint = self.residents.get(id, Meter(id, total, tell, unwanted))
         self._loaded = time.monotonic()
         return checkpoint
+
+    def uses(self, id: str) -> int:
+        """How many runs use a checkpoint or wait for it."""
+        return sum(ticket.request.model == id for ticket in self._tickets())
 
     # A run's stages
 
@@ -118,7 +141,7 @@ class Worker:
     def _begin(self, ticket: Ticket) -> None:
         request = ticket.request
         with self._blamed(ticket):
-            checkpoint = self.checkpoint(request.model)
+            checkpoint = self.checkpoint(request.model, wanted=True)
             self.waiting.remove(ticket)
             if ticket.cancelled:
                 return self._end(ticket, Cancelled(ticket.id))
@@ -127,8 +150,11 @@ class Worker:
                 for name, asked in rows(request).items()
             }
             ticket.recording = self.shelf.new()
+            if ticket.wants == "state":
+                self.shelf.drop(ticket.recording)
             painter = self.residents.painter(request.model)
-            self.running.append(Run(ticket, checkpoint, painter, conditions))
+            begun = start(request, checkpoint, ticket.pictures)
+            self.running.append(Run(ticket, checkpoint, painter, conditions, begun))
 
     def _denoise(self) -> None:
         group = batcher.choose(self.running, self._limit)
@@ -171,6 +197,10 @@ class Worker:
             run.ticket.stream.put(step)
         if run.ask is None:
             self.running.remove(run)
+            if run.ticket.wants != "picture":
+                run.ticket.state = run.state.float().cpu().numpy()
+            if run.ticket.wants == "state":
+                return self._finish(run, [])
             self.decoding.append((run, []))
             run.ticket.stream.put(Decoding(run.ticket.id))
 
@@ -181,7 +211,8 @@ class Worker:
             if run.ticket.finishing:
                 run.narrow()
             if len(done) < run.live:
-                done.append(decode.picture(run.checkpoint, run.state[len(done)][None]))
+                made = decode.picture(run.checkpoint, run.state[len(done)][None])
+                done.append(run.start.paste(made) if run.start else made)
             if len(done) < run.live:
                 self.decoding.append((run, done))
             else:
@@ -200,7 +231,7 @@ class Worker:
             seconds=time.perf_counter() - run.began,
             step_ms=tuple(run.step_ms),
             steps_recorded=len(run.recording.levels),
-            preview=run.preview_card(pictures[0]),
+            preview=run.preview_card(pictures[0]) if pictures else run.card,
             notes=run.checkpoint.notes(request.prompt),
             stopped_early=run.live < request.count,
         )

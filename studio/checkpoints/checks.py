@@ -1,0 +1,141 @@
+"""A checkpoint's files verified without loading it: classes, names and shapes, then every value.
+
+The networks are outlined on no device, so what does not fit is known before a weight is read;
+then each tensor is read once, looked at, and let go.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from studio.checkpoints import bounds, describe, weights
+from studio.checkpoints.allowed import ALLOWED, LIBRARIES
+from studio.checkpoints.describe import Part
+from studio.checkpoints.entry import Entry, read_json
+from studio.checkpoints.meter import Meter
+from studio.errors import BadCheckpoint
+
+log = logging.getLogger(__name__)
+TOLD = 8  # faults of one kind that are listed
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found: faults, for which it would not load, and harmless notes."""
+
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def check(entry: Entry, meter: Meter) -> Generator[None, None, Report]:
+    """Look at every file of a checkpoint; yields between two tensors."""
+    faults: list[str] = []
+    notes: list[str] = []
+    try:
+        parts = describe.parts(entry)
+    except BadCheckpoint as error:
+        return Report((str(error),), ())
+    for part in parts:
+        meter(f"comparing {part.name}", None)
+        try:
+            found, said = fits(entry, part)
+        except BadCheckpoint as error:
+            found, said = [str(error)], []
+        faults, notes = faults + found[:TOLD], notes + said
+        yield
+    seen = set()
+    for part in parts:
+        for header in part.headers:
+            if header.file in seen:
+                continue
+            seen.add(header.file)
+            meter(f"reading {part.name}", None)
+            broken = yield from _values(entry, part, header, meter)
+            faults += broken[:TOLD]
+    return Report(tuple(faults), tuple(notes))
+
+
+def fits(entry: Entry, part: Part) -> tuple[list[str], list[str]]:
+    """Faults and notes about one part's names, shapes and dtypes against its configuration."""
+    folder = entry.folder / part.name
+    if not part.headers or not (folder / "config.json").is_file():
+        return [], []
+    name = f"{entry.id}/{part.name}"
+    kind = known_class(part.name, part.kind, name)
+    if kind is None:
+        return [], [f"{name} is not read by this studio."]
+    config = read_json(folder / "config.json")
+    bounds.check(config, name)
+    if kind.__module__.startswith("transformers"):
+        return _fits_transformer(kind, config, part, name)
+    made, places = weights.sketch(kind, folder, part.headers)
+    faults = weights.compare(made, part.headers, places, name)
+    extra = weights.unexpected(made, places)
+    notes = [f"{name} holds {len(extra)} tensors that its configuration has no place for, the "
+             f"first of them {extra[0][:80]}."] if extra else []  # fmt: skip
+    return faults, notes
+
+
+def known_class(part: str, kind: str, name: str) -> Any:
+    """The class of a part, if the list has it; None for a part that is never loaded."""
+    if part not in ALLOWED:
+        return None
+    if kind not in ALLOWED[part]:
+        raise BadCheckpoint(f"{name} is of class {kind[:60]!r}, which this studio does not open.")
+    for library in LIBRARIES:
+        found = getattr(importlib.import_module(library), kind, None)
+        if found is not None:
+            return found
+    raise BadCheckpoint(f"{name} is of class {kind[:60]!r}, which is not installed here.")
+
+
+def _fits_transformer(
+    kind: Any, config: dict, part: Part, name: str
+) -> tuple[list[str], list[str]]:
+    """As above for a text encoder, whose library renames and drops prefixes while it reads."""
+    try:
+        with torch.device("meta"):
+            made = kind(kind.config_class.from_dict(config))
+    except Exception as error:
+        log.info("%s: no network from its configuration: %s", name, error)
+        raise BadCheckpoint(f"{name} has a configuration that makes no network.") from None
+    wanted = {n: tuple(p.shape) for n, p in made.named_parameters()}
+    faults, found = [], 0
+    for header in part.headers:
+        for stored, shape in header.shapes.items():
+            own = next((n for n in _endings(stored) if n in wanted), None)
+            if own is None:
+                continue
+            found += 1
+            if wanted[own] != shape:
+                faults.append(weights.misshapen(name, stored, shape, wanted[own]))
+    if found < len(wanted) / 2:
+        left = [n for n in wanted if not any(n in h.shapes for h in part.headers)]
+        faults.append(weights.lacks(name, left or list(wanted), len(wanted)))
+    return faults, []
+
+
+def _endings(stored: str) -> list[str]:
+    """A name as it is and without its first parts: "text_model.a.b", "a.b"."""
+    parts = stored.split(".")
+    return [".".join(parts[k:]) for k in range(min(3, len(parts)))]
+
+
+def _values(
+    entry: Entry, part: Part, header: Any, meter: Meter
+) -> Generator[None, None, list[str]]:
+    faults = []
+    try:
+        for stored, tensor in weights.tensors(header, lambda n: meter.read(part.name, n)):
+            if not weights.finite(tensor):
+                faults.append(f"{entry.id}/{part.name}: {stored[:80]} holds NaN or infinity.")
+            yield
+    except BadCheckpoint as error:
+        faults.append(str(error))
+    return faults
