@@ -121,6 +121,9 @@ class Request:
             raise BadRecipe("The recipe is not valid JSON; it was not read.") from None
         if not isinstance(data, dict):
             raise BadRecipe("The recipe is not a JSON object; it was not read.")
+        if "grid" in data:
+            said = "This picture holds a whole grid; drop it in the X/Y grid of the Race tab."
+            raise BadRecipe(said)
         if data.get("version") is None:
             raise BadRecipe(f"The recipe names no version; this studio reads version {VERSION}.")
         if not _is_version(data["version"]):

@@ -45,7 +45,9 @@ def shape_picture(colour: str, shape: str, size: int) -> np.ndarray:
     return np.where(inside[..., None], np.array(COLOURS[colour]), 255).astype(np.uint8)
 
 
-def sd_folder(folder: Path, prediction: str = "v_prediction", seed: int = 0) -> Path:
+def sd_folder(
+    folder: Path, prediction: str = "v_prediction", seed: int = 0, inpaints: bool = False
+) -> Path:
     """A random checkpoint in StableDiffusionPipeline layout: 64 px, states of 4×8×8."""
     from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
     from transformers import BertConfig, BertModel, BertTokenizer
@@ -69,7 +71,7 @@ def sd_folder(folder: Path, prediction: str = "v_prediction", seed: int = 0) -> 
     )
     unet = UNet2DConditionModel(
         sample_size=8,
-        in_channels=4,
+        in_channels=9 if inpaints else 4,
         out_channels=4,
         block_out_channels=(16, 32),
         layers_per_block=1,
