@@ -204,7 +204,6 @@ class RaceResult:
     same: tuple[Group, ...]
     references: tuple[Reference, ...]
     convergence: Convergence | None = None
-    forwards: int = 0
     seconds: float = 0.0  # first question to last picture of all lanes together
     notes: tuple[str, ...] = ()
 
