@@ -85,8 +85,8 @@ PREPROCESSORS = {
         canny,
         "Canny edges",
         (
-            Setting("low", 100, 0, 500, 5),
-            Setting("high", 200, 0, 500, 5),
+            Setting("low", 50, 0, 500, 5),
+            Setting("high", 120, 0, 500, 5),
             Setting("blur", 1.0, 0, 5, 0.1),
         ),
     ),

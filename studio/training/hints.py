@@ -1,8 +1,8 @@
 """The hints a control network trains on: made once by the studio's own preprocessors, kept as bits.
 
-A scribble is roughened, several times for each picture: nobody draws a contour where it is, nor all
-of them. Strokes are cut and left out, moved, drawn with pens of different widths, and the whole
-sheet is warped a little.
+Each picture has several. Canny's thresholds are drawn, so that the network knows what a visitor's
+sliders make. A scribble is roughened: nobody draws a contour where it is, nor all of them. Strokes
+are cut and left out, moved, drawn with pens of different widths, and the whole sheet is warped.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +13,21 @@ import torch
 
 from studio.imaging.preprocessors import PREPROCESSORS, draw, strokes
 
-ROUGH = 4  # scribbles of each picture
+VARIANTS = 4  # hints of each picture; the first with the default settings
 
 
 def make(kind: str, picture: np.ndarray, seed: int) -> np.ndarray:
-    """(V, H, W) uint8 in {0, 255}: the hints of one picture; one where nothing is random."""
+    """(VARIANTS, H, W) uint8 in {0, 255}: the hints of one picture."""
     plain = PREPROCESSORS[kind](picture)[..., 0]
-    if kind != "scribble":
-        return plain[None]
-    rough = [roughen(picture, np.random.default_rng((seed, i))) for i in range(ROUGH - 1)]
-    return np.stack([plain, *rough])
+    random = [np.random.default_rng((seed, i)) for i in range(VARIANTS - 1)]
+    return np.stack([plain, *(VARIED[kind](picture, r) for r in random)])
+
+
+def vary_canny(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Edges with other thresholds: (H, W) uint8 in {0, 255}."""
+    low = float(np.exp(random.uniform(np.log(20), np.log(120))))
+    high, blur = low * random.uniform(1.5, 3), random.uniform(0.5, 1.8)
+    return PREPROCESSORS["canny"](picture, low=low, high=high, blur=blur)[..., 0]
 
 
 def lines(kind: str, picture: np.ndarray) -> np.ndarray:
@@ -68,3 +73,6 @@ def unpack(bits: np.ndarray) -> torch.Tensor:
     """(B, H, W/8) bits → (B, 3, H, W) float32 in {0, 1}, as the network receives it."""
     grey = torch.from_numpy(np.unpackbits(bits, axis=-1)).float()
     return grey[:, None].expand(-1, 3, -1, -1).contiguous()
+
+
+VARIED = {"canny": vary_canny, "scribble": roughen}
