@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 
-from studio.training import hints, loop, muon, unet
-from studio.training.crew import Crew
+from studio.training import hints, loop, unet
+from studio.training.fit import fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,31 +113,12 @@ def train(
     control = start if start is not None else build(base, config.embedding)
     control = control.to(device, memory_format=torch.channels_last).train()
     shown = build(base, config.embedding).to(device).eval()
-    average, crew = unet.Average(control, config.ema), Crew(config.workers)
-    optimisers = muon.optimisers(control, config.lr, config.adam_lr, spread=crew.map)
     alpha_bar = unet.levels()
-    pace = pace or loop.Pace(config.steps)
+
+    def draw(n: int) -> tuple[torch.Tensor, ...]:
+        return draw_batch(cache, alpha_bar, n, config, seed)
 
     def loss(xt, t, context, hint, v):
         return (steered(base, control, hint)(xt, t, context).sample - v).square().mean()
 
-    def step(n: int) -> tuple[float, int]:
-        muon.set_rates(optimisers, muon.cosine(n, pace.steps, min(100, pace.steps // 4 + 1)))
-        batch = (tensor.to(device) for tensor in draw_batch(cache, alpha_bar, n, config, seed))
-        value = crew.gradients(control, loss, *batch)
-        torch.nn.utils.clip_grad_norm_(control.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-        average.update(control)
-        return value, config.batch
-
-    def show(n: int) -> None:
-        shown.load_state_dict(average.weights)
-        if sheet:
-            sheet(shown, n)
-
-    parts = {"control": control, "average": average}
-    parts |= {f"optimiser{i}": o for i, o in enumerate(optimisers)}
-    loop.train(folder, parts, step, pace, show)
-    shown.load_state_dict(average.weights)
-    return shown
+    return fit(control, shown, draw, loss, folder, config, device=device, pace=pace, sheet=sheet)

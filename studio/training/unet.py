@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 
-from studio.training import loop, muon
-from studio.training.crew import Crew
+from studio.training import loop
+from studio.training.fit import fit
 
 # Trailing spacing from t = 999, where the cosine schedule has no signal left, to a final step onto
 # the clean latent.
@@ -140,30 +140,6 @@ def draw_batch(
     return xt, t, cache.states[which].float(), v
 
 
-class Average:
-    """An exponential moving average of a model's weights, with the usual warm-up of its decay."""
-
-    def __init__(self, model: torch.nn.Module, decay: float):
-        self.decay, self.count = decay, 0
-        self.weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: torch.nn.Module) -> None:
-        self.count += 1
-        decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        names = list(self.weights)
-        current = model.state_dict()
-        torch._foreach_lerp_(
-            [self.weights[k] for k in names], [current[k] for k in names], 1 - decay
-        )
-
-    def state_dict(self) -> dict:
-        return {"count": self.count, "weights": self.weights}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.count, self.weights = state["count"], state["weights"]
-
-
 def train(
     cache: Cache,
     folder: Path,
@@ -181,34 +157,12 @@ def train(
         device, memory_format=torch.channels_last
     )
     shown = build(config, cache.states.shape[-1], channels, size).to(device).eval()
-    average, crew = Average(unet, config.ema), Crew(config.workers)
-    optimisers = muon.optimisers(unet, config.lr, config.adam_lr, spread=crew.map)
     alpha_bar = levels()
-    pace = pace or loop.Pace(config.steps)
+
+    def draw(n: int) -> tuple[torch.Tensor, ...]:
+        return draw_batch(cache, alpha_bar, n, config, seed)
 
     def loss(xt, t, context, v):
         return (unet(xt, t, encoder_hidden_states=context).sample - v).square().mean()
 
-    def step(n: int) -> tuple[float, int]:
-        muon.set_rates(optimisers, muon.cosine(n, pace.steps, min(100, pace.steps // 4 + 1)))
-        batch = (tensor.to(device) for tensor in draw_batch(cache, alpha_bar, n, config, seed))
-        value = crew.gradients(unet, loss, *batch)
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-        average.update(unet)
-        return value, config.batch
-
-    def show(n: int) -> None:
-        shown.load_state_dict(average.weights)
-        if sheet:
-            sheet(shown, n)
-
-    parts = {
-        "unet": unet,
-        "average": average,
-        **{f"optimiser{i}": o for i, o in enumerate(optimisers)},
-    }
-    loop.train(folder, parts, step, pace, show)
-    shown.load_state_dict(average.weights)
-    return shown
+    return fit(unet, shown, draw, loss, folder, config, device=device, pace=pace, sheet=sheet)

@@ -64,13 +64,3 @@ def test_an_interrupted_denoiser_ends_with_the_same_weights(tmp_path, monkeypatc
     resumed = unet.train(cache(), tmp_path / "b", CONFIG, pace=pace)
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, resumed.state_dict()[name]), name
-
-
-def test_the_average_starts_with_the_newest_and_slows_down():
-    model = torch.nn.Linear(1, 1, bias=False)
-    average = unet.Average(model, 0.9995)
-    with torch.no_grad():
-        model.weight.fill_(1.0)
-        average.weights["weight"].zero_()
-    average.update(model)
-    assert abs(average.weights["weight"].item() - (1 - 2 / 11)) < 1e-6

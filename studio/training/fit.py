@@ -1,0 +1,78 @@
+"""What every denoiser's training shares: a crew's gradients, Muon and AdamW under one cosine, the
+average of the weights. Knows nothing of what is learned: batches and their loss are given.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from studio.training import loop, muon
+from studio.training.crew import Crew
+
+
+class Average:
+    """An exponential moving average of a model's weights, with the usual warm-up of its decay."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.decay, self.count = decay, 0
+        self.weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        names = list(self.weights)
+        current = model.state_dict()
+        torch._foreach_lerp_(
+            [self.weights[k] for k in names], [current[k] for k in names], 1 - decay
+        )
+
+    def state_dict(self) -> dict:
+        return {"count": self.count, "weights": self.weights}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.count, self.weights = state["count"], state["weights"]
+
+
+def fit(
+    model: nn.Module,
+    shown: nn.Module,
+    draw: Callable[[int], tuple[torch.Tensor, ...]],
+    loss: Callable[..., torch.Tensor],
+    folder: Path,
+    config,
+    *,
+    device: str = "cpu",
+    pace: loop.Pace | None = None,
+    sheet: Callable[[nn.Module, int], None] | None = None,
+) -> nn.Module:
+    """Train `model` on the mean of `loss(*draw(n))`; returns `shown` with the averaged weights.
+
+    `config` has steps, batch, lr, adam_lr, ema and workers; `sheet(shown, step)` is called now and
+    then. Unfinished work lies in `folder` and is resumed.
+    """
+    average, crew = Average(model, config.ema), Crew(config.workers)
+    optimisers = muon.optimisers(model, config.lr, config.adam_lr, spread=crew.map)
+    pace = pace or loop.Pace(config.steps)
+
+    def step(n: int) -> tuple[float, int]:
+        muon.set_rates(optimisers, muon.cosine(n, pace.steps, min(100, pace.steps // 4 + 1)))
+        value = crew.gradients(model, loss, *(tensor.to(device) for tensor in draw(n)))
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+        average.update(model)
+        return value, config.batch
+
+    def show(n: int) -> None:
+        shown.load_state_dict(average.weights)
+        if sheet:
+            sheet(shown, n)
+
+    parts = {"model": model, "average": average}
+    parts |= {f"optimiser{i}": o for i, o in enumerate(optimisers)}
+    loop.train(folder, parts, step, pace, show)
+    shown.load_state_dict(average.weights)
+    return shown
