@@ -1,4 +1,4 @@
-"""The headless twins: `python -m studio generate | noise | models | train …`.
+"""The headless twins: `python -m studio generate | noise | grid | models | train …`.
 
 Each command is one module with `configure(parser)` and `run(args) -> exit status`; it is
 imported only when it is asked for, so that `--help` answers at once. A StudioError becomes its
@@ -17,6 +17,7 @@ from studio.errors import StudioError
 COMMANDS = {
     "generate": ("studio.cli.generate", "make pictures from a prompt"),
     "noise": ("studio.cli.noise", "noise a picture and print the forward process's numbers"),
+    "grid": ("studio.cli.grid", "one request over two of its fields, as one PNG"),
     "models": ("studio.cli.models", "list the checkpoints"),
     "train": ("studio.training.cli", "data, training and export of the embedded models"),
 }

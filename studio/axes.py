@@ -32,7 +32,7 @@ class Axis:
 
     def __post_init__(self) -> None:
         """Raises BadRequest."""
-        if self.field not in FIELDS:
+        if not isinstance(self.field, str) or self.field not in FIELDS:
             raise BadRequest(f"There is no axis “{str(self.field)[:40]}”; choose one of the list.")
         name = FIELDS[self.field].name
         if not self.values:

@@ -14,7 +14,10 @@ MODULES = sorted((ROOT / "studio").rglob("*.py"))
 CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
-CONTRACT = {"axes", "contract", "gridding", "holding", "noising", "race_recipe", "racing", "recipe", "twinning"}
+CONTRACT = {
+    "axes", "contract", "gridding", "holding", "noising", "race_recipe", "racing", "recipe",
+    "twinning",
+}  # fmt: skip
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},

@@ -28,6 +28,17 @@ GUIDANCE = {"guidance_kind": "kind", "guidance": "scale", "rescale": "rescale"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Every field of a Request is an option."""
+    configure_request(parser)
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("out.png"), help="the PNG; out-1.png … for further ones")
+    add("--record", type=Path, help="the run as a film: .gif or .mp4")
+    add("--bundle", type=Path, help="a folder for the run as small frames and run.json")
+    add("--json", action="store_true", help="nothing but the line of JSON")
+    machine.configure(parser)
+
+
+def configure_request(parser: argparse._ActionsContainer) -> None:
+    """The options that make a Request."""
     add = parser.add_argument
     add("--model", help="a checkpoint's id (see `models`); the default one if left out")
     add("--prompt", help="what to draw; may be empty")
@@ -46,11 +57,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="t/T where it acts")
     add("--alone", action="store_true", default=None, help="forwards shared with nobody")
     add("--recipe", type=Path, help="a JSON file with a whole recipe, to start from")
-    add("--out", type=Path, default=Path("out.png"), help="the PNG; out-1.png … for further ones")
-    add("--record", type=Path, help="the run as a film: .gif or .mp4")
-    add("--bundle", type=Path, help="a folder for the run as small frames and run.json")
-    add("--json", action="store_true", help="nothing but the line of JSON")
-    machine.configure(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     check_folders(args.out, args.record, args.bundle)
     engine = LocalEngine(machine.settings(args))
     try:
-        request = _request(args, engine)
+        request = asked(args, engine)
         id = engine.start(warm=False).submit(request, View(preview="off"))
         finished = _watch(engine, id, quiet=args.json)
         files = [args.out.with_stem(f"{args.out.stem}-{k}") if k else args.out
@@ -90,7 +96,7 @@ def check_folders(*files: Path | None) -> None:
             raise BadRequest(f"“{file}” cannot be written; choose another place.")
 
 
-def _request(args: argparse.Namespace, engine: LocalEngine) -> Request:
+def asked(args: argparse.Namespace, engine: LocalEngine) -> Request:
     """The recipe file or the checkpoint's suggestion, with what was given on the command line."""
     if args.recipe:
         try:
@@ -102,6 +108,11 @@ def _request(args: argparse.Namespace, engine: LocalEngine) -> Request:
         model = args.model or engine.default_model()
         infos = {info.id: info for info in engine.catalog()}
         request = infos[model].defaults if model in infos else Request(model)
+    return changed(args, request.with_(model=model))
+
+
+def changed(args: argparse.Namespace, request: Request) -> Request:
+    """The request with what was given on the command line."""
     given = {name: getattr(args, name) for name in FIELDS if getattr(args, name) is not None}
     guidance = asdict(request.guidance)
     for option, name in GUIDANCE.items():
@@ -109,7 +120,7 @@ def _request(args: argparse.Namespace, engine: LocalEngine) -> Request:
             guidance[name] = getattr(args, option)
     if args.interval:
         guidance["interval"] = tuple(args.interval)
-    return request.with_(model=model, guidance=Guidance(**guidance), **given)
+    return request.with_(guidance=Guidance(**guidance), **given)
 
 
 def _watch(engine: LocalEngine, id: str, quiet: bool) -> Finished:

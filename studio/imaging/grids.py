@@ -21,7 +21,6 @@ LEAST, EDGE, GAP = 112, 24, 6  # pixels: of a cell, around the sheet, between ce
 INK, QUIET, PAPER, EMPTY = "#1b1c1a", "#6c6d66", "#ffffff", "#ecece7"
 TEXT, SMALL, LINE = 15, 13, 21
 SIDE_MOST = 260  # pixels of a row's label
-FILL = 0.9  # of the largest picture that is opened
 
 Labels = Mapping[str, Mapping[str, str]]  # field → id → how it is called
 
@@ -100,9 +99,15 @@ def _cell(grid: Grid, opened: Mapping[int, Image.Image]) -> tuple[int, int]:
     width, height = (max(side) for side in zip(*sizes, strict=True))
     by = max(1, -(-LEAST // max(width, height)))
     width, height = width * by, height * by
-    room = FILL * MAX_PIXELS / grid.cells
-    shrink = min(1.0, (room / (width * height)) ** 0.5)
-    return max(16, int(width * shrink)), max(16, int(height * shrink))
+    while _most(grid, width, height) > MAX_PIXELS and min(width, height) > 8:
+        width, height = int(width * 0.96), int(height * 0.96)
+    return width, height
+
+
+def _most(grid: Grid, width: int, height: int) -> int:
+    """Pixels of the whole sheet, its labels as large as they may get."""
+    across = 2 * EDGE + SIDE_MOST + grid.columns * (width + GAP)
+    return across * (2 * EDGE + 6 * LINE + grid.rows * (height + GAP))
 
 
 def _paste(made: Image.Image, image: Image.Image, at: tuple[int, int], room: tuple[int, int]):

@@ -46,7 +46,14 @@ function mountNames({ element, props, watch }) {
       return box.replaceChildren(make("span", "", say(field === "words" ? "grid_how_words" : key, { example })));
     }
     const input = () => document.querySelector(`#grid_${axis}_values :is(input, textarea)`);
-    const chosen = () => input().value.split(/[,，、;|]/).map((part) => part.trim()).filter(Boolean);
+    const chosen = () => (input()?.value ?? "").split(/[,，、;|]/).map((part) => part.trim()).filter(Boolean);
+    const mark = () => {
+      const now = chosen();
+      for (const button of box.querySelectorAll("button"))
+        button.setAttribute("aria-pressed", String(now.includes(button.dataset.id) || now.includes(button.textContent)));
+    };
+    input()?.addEventListener("input", mark);
+    setTimeout(mark, 300); // once the values that suit the field are there
     box.replaceChildren(...names.map(([id, title]) => {
       const button = make("button", "chip", title, { type: "button" });
       button.dataset.id = id;
@@ -154,8 +161,8 @@ class GridStage {
     const columns = value.x.values.length;
     const table = make("table");
     const corner = make("th", "corner");
-    corner.append(make("span", "over", `${say(`grid_field_${value.x.field}`)} →`));
-    if (value.y) corner.append(make("span", "down", `${say(`grid_field_${value.y.field}`)} ↓`));
+    corner.append(make("span", "", `${say(`grid_field_${value.x.field}`)} →`));
+    if (value.y) corner.append(make("span", "", `${say(`grid_field_${value.y.field}`)} ↓`));
     const head = make("tr");
     head.append(corner, ...value.x.values.map((_, k) => make("th", "", label(value.x, k), { scope: "col" })));
     table.append(make("thead"));
@@ -188,7 +195,7 @@ class GridStage {
     button.dataset.state = "waiting";
     button.addEventListener("click", () => this.larger.open(index));
     place.append(button);
-    this.cells.push({ button, note, pane: new Pane(canvas, () => this.side), state: "waiting" });
+    this.cells.push({ button, note, pane: new Pane(canvas, () => this.side), state: "waiting", share: 0 });
     return place;
   }
 
@@ -205,7 +212,6 @@ class GridStage {
 
   progress() {
     const { done, failed, cells, state, seconds, left } = this.value;
-    this.track.firstChild.style.width = `${(100 * (done + failed)) / cells}%`;
     const parts = [say(`grid_state_${state}`, { done, cells })];
     if (failed) parts.push(say("grid_failed", { n: failed }));
     if (state !== "running") parts.push(duration(seconds));
@@ -225,6 +231,8 @@ class GridStage {
         const answer = await this.server.cells({ id, since: this.have });
         if (answer.problem || this.value.id !== id) break;
         for (const cell of answer.cells) this.show(cell);
+        const share = this.cells.reduce((sum, cell) => sum + cell.share, 0) / this.cells.length;
+        this.track.firstChild.style.width = `${100 * share}%`;
         this.have = answer.number;
       }
     } finally {
@@ -239,7 +247,8 @@ class GridStage {
     own.state = cell.state;
     own.button.dataset.state = cell.state;
     own.button.disabled = cell.state !== "done";
-    own.button.style.setProperty("--step", cell.total ? cell.step / cell.total : 0);
+    own.share = cell.state === "done" || cell.state === "failed" ? 1 : cell.total ? cell.step / cell.total : 0;
+    own.button.style.setProperty("--step", own.share);
     own.note.textContent = cell.state === "failed" ? sayMessage(cell.message) : "";
     own.button.setAttribute("aria-label", `${this.named(cell.index)}: ${own.note.textContent || say(`grid_cell_${cell.state}`)}`);
     if (cell.src) {
@@ -266,11 +275,12 @@ class GridStage {
   lay() {
     if (!this.value.x) return;
     const columns = this.value.x.values.length;
-    const labels = Math.min(150, 0.26 * this.box.clientWidth);
-    const room = (this.box.clientWidth - labels - 8) / columns - 6;
+    const most = Math.min(170, 0.26 * this.box.clientWidth);
+    this.box.style.setProperty("--labels", `${most}px`);
+    const labels = this.box.querySelector("tbody th")?.offsetWidth || most;
+    const room = (this.box.clientWidth - labels - 6) / columns - 6.5;
     const side = Math.floor(Math.max(LEAST, Math.min(MOST, room)));
     this.box.style.setProperty("--side", `${side}px`);
-    this.box.style.setProperty("--labels", `${labels}px`);
     if (side === this.side) return;
     this.side = side;
     for (const { pane } of this.cells) pane.paint();

@@ -65,7 +65,7 @@ export class Enlarged {
     const said = { ...request, scale: request.guidance.scale, rescale: request.guidance.rescale, size: `${request.width} × ${request.height}` };
     const own = [this.stage.value.x, this.stage.value.y].filter(Boolean).map((axis) => FIELD[axis.field] ?? axis.field);
     this.list.replaceChildren(...SHOWN.filter((name) => said[name] !== "" && !(said[name] === 0 && ["rescale", "eta"].includes(name) && !own.includes(name))).flatMap((name) => {
-      const field = Object.keys(FIELD).find((key) => FIELD[key] === name) ?? name;
+      const field = NAMED[name] ?? name;
       return [make("dt", own.includes(name) ? "own" : "", say(`grid_field_${field}`)), make("dd", own.includes(name) ? "own" : "", String(said[name]))];
     }));
     if (!this.dialog.open) this.dialog.showModal();
@@ -89,4 +89,6 @@ export class Enlarged {
   }
 }
 
+// An axis's field → the recipe's, and the recipe's → the word for it.
 const FIELD = { negative: "negative_prompt", guidance: "scale", words: "prompt" };
+const NAMED = { negative_prompt: "negative", scale: "guidance" };
