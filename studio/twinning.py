@@ -185,8 +185,8 @@ class Raced:
 
     `floor` is the mean of `gap` between two sets of true samples of this size, `spread` its
     standard deviation over `draws` pairs. `ideal` are true samples of what should be drawn: the
-    mixture, or p(x)·p(label | x)^scale where it is guided. `ideal_gap` is what the exact flow's
-    own ends are from them: guidance alone, or sampling noise without it. `tolerance` is that of
+    mixture, or p(x)·p(label | x)^scale where it is guided. `ideal_gap` is how far the marked
+    exact ends are from as many of them, `ideal_floor` two true samples of that size. `tolerance` is that of
     the exact flow's integration, absolute and a step.
     """
 
@@ -200,6 +200,7 @@ class Raced:
     ways: tuple[Way, ...]
     ideal: Cloud
     ideal_gap: Gap
+    ideal_floor: Gap
     marked: int
     tolerance: float
     seconds: float

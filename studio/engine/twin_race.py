@@ -103,8 +103,8 @@ def race(asked: TwinRace, kept: Kept) -> Job:
     for place in dict.fromkeys(starts):
         flows[place] = yield from known(kept, asked, truth, eps, place)
     ideal = truth.draw(asked.particles, key(asked.seed, 0, -7))
-    about = ("noise", asked.data, asked.steering, asked.particles)
-    floor, spread = yield from remembered(kept, about, lambda: sampling_noise(truth, asked))
+    floor, spread = yield from noise_of(kept, asked, truth, asked.particles)
+    ideal_floor, _ = yield from noise_of(kept, asked, truth, marked)
     places = list(flows)
     lanes: list[Ran] = []
     for lane, run, place in zip(asked.lanes, runs, starts, strict=True):
@@ -121,6 +121,7 @@ def race(asked: TwinRace, kept: Kept) -> Job:
         draws=DRAWS,
         ways=tuple(Way(nodes(p.angle), packed(f[:, :SHOWN])) for p, f in flows.items()),
         ideal=packed(ideal[None]),
+        ideal_floor=ideal_floor,
         ideal_gap=gap(some, truth.draw(marked, key(asked.seed, 1, -7))),
         marked=marked,
         tolerance=TOLERANCE,
@@ -219,11 +220,17 @@ def gap(x: Tensor, y: Tensor) -> Gap:
     return Gap(sliced_wasserstein(x, y), energy_distance(x.float(), y.float()))
 
 
-def sampling_noise(truth: Field, asked: TwinRace) -> Pauses:
+def noise_of(kept: Kept, asked: TwinRace, truth: Field, count: int) -> Pauses:
+    """As `sampling_noise`, measured once."""
+    about = ("noise", asked.data, asked.steering, count)
+    return (yield from remembered(kept, about, lambda: sampling_noise(truth, count)))
+
+
+def sampling_noise(truth: Field, count: int) -> Pauses:
     """(mean, standard deviation) of the distances between two true samples of this size."""
     found = []
     for k in range(DRAWS):
-        a, b = (truth.draw(asked.particles, key(0, k, side)) for side in (-8, -9))
+        a, b = (truth.draw(count, key(0, k, side)) for side in (-8, -9))
         found.append(gap(a, b))
         yield
     values = np.array([[g.sliced, g.energy] for g in found])
