@@ -23,6 +23,7 @@ from PIL import Image
 from studio import contract as c
 from studio.errors import BadRequest, Busy, NotFound
 from tests.ui import drawings, inline
+from tests.ui.scripted_races import ScriptedRaces
 
 KNOWN = ("red apple", "blue heart", "pizza", "rocket", "cat face", "smiling face")
 SAMPLERS = (
@@ -65,6 +66,7 @@ class ScriptedEngine:
         self.forgotten: list[str] = []
         self.lab = inline.lab()
         self.grids = inline.grids(self)
+        self.races = ScriptedRaces(SAMPLERS, pace)
 
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:
         def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:

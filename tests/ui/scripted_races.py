@@ -247,7 +247,7 @@ class ScriptedRaces:
         )  # fmt: skip
         held.result = r.RaceResult(
             request, self._hash(request), tuple(self._row(held, k) for k in done),
-            self.same(request.lanes), (reference,), None, 40, 1.9,
+            self.same(request.lanes), (reference,), None, 1.9,
             ("Seconds alone are a lane's evaluations times one forward.",),
         )  # fmt: skip
         self._say(held, r.RaceFinished(race, held.result))

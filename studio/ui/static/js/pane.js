@@ -54,13 +54,18 @@ export class Pane {
   }
 
   /** Show this address; a later call overtakes an earlier one that still decodes. */
-  async show(address, filter) {
+  show(address, filter) {
+    return this.draw(address, () => pixels(address), filter);
+  }
+
+  /** Show pixels that `make` promises, under the name that `address` is. */
+  async draw(address, make, filter) {
     const wish = `${filter} ${address}`;
     if (wish === this.wanted) return;
     this.wanted = wish;
     let image;
     try {
-      image = await pixels(address);
+      image = await make();
     } catch {
       return; // a frame that does not decode is left out; the one before stays
     }

@@ -7,8 +7,8 @@ const SIDE = { left: 44, right: 10, top: 8, bottom: 22 };
 
 /**
  * spec: { x: [low, high], y: [low, high], lines: [{ points, name }], dots: [{ points, name }],
- *   bars: [[from, to, height]], marks: [{ at, name }], height, log, xLabel }
- * `log` says that y is a power of ten. Points without a finite y end a line.
+ *   bars: [[from, to, height]], marks: [{ at, name }], height, log, xLabel, xTicks: [[x, text]] }
+ * `log` says that y is a power of ten; `xTicks` stand in for round values. Points without a finite y end a line.
  */
 export function plot(svg, spec, title) {
   const width = Math.max(svg.clientWidth, 140);
@@ -26,7 +26,7 @@ export function plot(svg, spec, title) {
     parts.push(make("line", { class: "grid", x1: SIDE.left, x2: width - SIDE.right, y1: up(y), y2: up(y) }));
     parts.push(text(spec.log ? power(y) : short(y), SIDE.left - 5, up(y) + 3, "end"));
   }
-  for (const x of ticks(x0, x1, width > 220 ? 5 : 3)) parts.push(text(short(x), across(x), height - 8, "middle"));
+  for (const [x, said] of spec.xTicks ?? ticks(x0, x1, width > 220 ? 5 : 3).map((at) => [at, short(at)])) parts.push(text(said, across(x), height - 8, "middle"));
   if (spec.xLabel) parts.push(text(spec.xLabel, width - SIDE.right, height - SIDE.bottom - 4, "end", "label"));
   for (const [from, to, tall] of spec.bars ?? []) {
     const y = up(Math.min(tall, y1));
