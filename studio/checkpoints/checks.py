@@ -12,9 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from studio.checkpoints import bounds, describe, weights
+from studio.checkpoints import describe, encoders, weights
 from studio.checkpoints.allowed import ALLOWED, LIBRARIES
 from studio.checkpoints.describe import Part
 from studio.checkpoints.entry import Entry, read_json
@@ -71,9 +69,8 @@ def fits(entry: Entry, part: Part) -> tuple[list[str], list[str]]:
     if kind is None:
         return [], [f"{name} is not read by this studio."]
     config = read_json(folder / "config.json")
-    bounds.check(config, name)
     if kind.__module__.startswith("transformers"):
-        return _fits_transformer(kind, config, part, name)
+        return encoders.compare(kind, config, part.headers, name), []
     made, places = weights.sketch(kind, folder, part.headers)
     faults = weights.compare(made, part.headers, places, name)
     extra = weights.unexpected(made, places)
@@ -93,38 +90,6 @@ def known_class(part: str, kind: str, name: str) -> Any:
         if found is not None:
             return found
     raise BadCheckpoint(f"{name} is of class {kind[:60]!r}, which is not installed here.")
-
-
-def _fits_transformer(
-    kind: Any, config: dict, part: Part, name: str
-) -> tuple[list[str], list[str]]:
-    """As above for a text encoder, whose library renames and drops prefixes while it reads."""
-    try:
-        with torch.device("meta"):
-            made = kind(kind.config_class.from_dict(config))
-    except Exception as error:
-        log.info("%s: no network from its configuration: %s", name, error)
-        raise BadCheckpoint(f"{name} has a configuration that makes no network.") from None
-    wanted = {n: tuple(p.shape) for n, p in made.named_parameters()}
-    faults, found = [], 0
-    for header in part.headers:
-        for stored, shape in header.shapes.items():
-            own = next((n for n in _endings(stored) if n in wanted), None)
-            if own is None:
-                continue
-            found += 1
-            if wanted[own] != shape:
-                faults.append(weights.misshapen(name, stored, shape, wanted[own]))
-    if found < len(wanted) / 2:
-        left = [n for n in wanted if not any(n in h.shapes for h in part.headers)]
-        faults.append(weights.lacks(name, left or list(wanted), len(wanted)))
-    return faults, []
-
-
-def _endings(stored: str) -> list[str]:
-    """A name as it is and without its first parts: "text_model.a.b", "a.b"."""
-    parts = stored.split(".")
-    return [".".join(parts[k:]) for k in range(min(3, len(parts)))]
 
 
 def _values(

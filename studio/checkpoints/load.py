@@ -10,7 +10,7 @@ from pathlib import Path
 
 from studio.checkpoints.checkpoint import Checkpoint, Progress
 from studio.checkpoints.entry import Entry
-from studio.errors import BadCheckpoint, OutOfMemory
+from studio.errors import BadCheckpoint, OutOfMemory, StudioError
 
 log = logging.getLogger(__name__)
 OFFLINE = {  # read by the libraries when they are first imported
@@ -40,21 +40,21 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
     family = importlib.import_module(FAMILIES[entry.family])
     try:
         return family.load(entry, device, progress, others)
-    except RuntimeError as error:
-        if not no_room(error):
-            raise
-        log.warning("%s does not fit", entry.id, exc_info=error)
-    except MemoryError as error:
-        log.warning("%s does not fit", entry.id, exc_info=error)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except StudioError:
+        raise
+    except Exception as error:  # the libraries raise of every kind on files that make no sense
         log.warning("%s does not load", entry.id, exc_info=error)
-        raise BadCheckpoint(f"{entry.id} does not load: {reason(error, entry.folder)}.") from None
+        if not no_room(error):
+            why = reason(error, entry.folder)
+            raise BadCheckpoint(f"{entry.id} does not load: {why}.") from None
     raise OutOfMemory(f"The device had no room for {entry.id}; unload another checkpoint first.")
 
 
 def no_room(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on whatever device."""
-    return "out of memory" in str(error).lower() or "can't allocate memory" in str(error).lower()
+    said = str(error).lower()
+    short = "out of memory" in said or "can't allocate memory" in said
+    return short or isinstance(error, MemoryError)
 
 
 def reason(error: BaseException, folder: Path) -> str:

@@ -14,13 +14,14 @@ class Place(str):
     `dtype` is the name of the networks' own; states, schedules and the VAE stay float32.
     `offload` is "none", "model" (a network is on the device while it works) or "sequential" (a
     layer is); `quantise` "none", "int8" or "int4", of the denoiser. `read` is told of bytes of a
-    component as they are read.
+    component as they are read. `turns` are the networks that share the device in turn.
     """
 
     dtype: str
     offload: str
     quantise: str
     read: Callable[[str, int], None]
+    turns: list[Any]
 
     def __new__(
         cls,
@@ -32,6 +33,7 @@ class Place(str):
     ) -> Place:
         made = super().__new__(cls, device)
         made.dtype, made.offload, made.quantise, made.read = dtype, offload, quantise, read
+        made.turns = []
         return made
 
     def with_(self, **changes: Any) -> Place:

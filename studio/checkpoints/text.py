@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from studio.checkpoints import held, weights
 from studio.checkpoints.allowed import part_class
+from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
-from studio.errors import BadCheckpoint
+from studio.checkpoints.place import place
 
 
 class TextEncoder:
@@ -29,31 +31,33 @@ class TextEncoder:
         transformers.logging.disable_progress_bar()
         transformers.logging.set_verbosity_error()
         made = {}
-        for part, options in (("tokenizer", {}), ("text_encoder", {"use_safetensors": True})):
+        for part in ("tokenizer", "text_encoder"):
             name = part_class(folder.name, part + suffix, index.get(part + suffix))
-            made[part] = getattr(transformers, name).from_pretrained(
-                folder / (part + suffix), local_files_only=True, **options
-            )
-        self._take(made["tokenizer"], made["text_encoder"], device, f"{folder.name}/text_encoder")
+            made[part] = getattr(transformers, name)
+        tokenizer = made["tokenizer"].from_pretrained(
+            folder / f"tokenizer{suffix}", local_files_only=True
+        )
+        model = encoder(made["text_encoder"], folder / f"text_encoder{suffix}", device)
+        self._take(tokenizer, model, device)
 
     @classmethod
     def of(cls, tokenizer: Any, model: Any, device: str, name: str) -> TextEncoder:
         """From a tokenizer and a transformer that are here already; `name` is for errors."""
+        for parameter, p in model.named_parameters():
+            weights.check_finite(p, name, parameter)
+        model.to(held.dtype_for(place(device), "text_encoder"))
         made = cls.__new__(cls)
-        made._take(tokenizer, model, device, name)
+        made._take(tokenizer, held.hold(model, device, "text_encoder"), device)
         return made
 
-    def _take(self, tokenizer: Any, model: Any, device: str, name: str) -> None:
-        self.tokenizer = tokenizer
-        self.model = model.to(device, torch.float32).eval().requires_grad_(False)
-        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
-            raise BadCheckpoint(f"{name} holds NaN or infinity.")
+    def _take(self, tokenizer: Any, model: Any, device: str) -> None:
+        self.tokenizer, self.model = tokenizer, model
         config = self.model.config
         self.masked = bool(getattr(config, "use_attention_mask", False))
         room = getattr(config, "max_position_embeddings", 77)
         self.length = min(self.tokenizer.model_max_length, room)
         self.device = device
-        self.bytes = sum(p.numel() * 4 for p in self.model.parameters())
+        self.bytes = sum(p.numel() * p.element_size() for p in self.model.parameters())
 
     @torch.no_grad()
     def hidden(self, text: str) -> Tensor:

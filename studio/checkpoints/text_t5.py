@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from studio.checkpoints import spiece, weights
+from studio.checkpoints import spiece
+from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
+from studio.checkpoints.place import place
 
 MARKS = ("eos_token", "unk_token", "pad_token")
 
@@ -24,15 +26,10 @@ class T5:
         transformers.logging.disable_progress_bar()
         transformers.logging.set_verbosity_error()
         self.tokenizer = tokenizer(folder / f"tokenizer{suffix}", transformers)
-        self.model = transformers.T5EncoderModel.from_pretrained(
-            folder / f"text_encoder{suffix}",
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-        )
-        self.model.to(device).eval().requires_grad_(False)
-        for name, p in self.model.named_parameters():
-            weights.check_finite(p, f"{folder.name}/text_encoder{suffix}", name)
+        at = place(device)
+        exact = torch.float32 if at.dtype == "float16" else None  # T5 runs out of float16's range
+        part = folder / f"text_encoder{suffix}"
+        self.model = encoder(transformers.T5EncoderModel, part, device, exact)
         self.length, self.device = length, device
         self.bytes = sum(p.numel() * p.element_size() for p in self.model.parameters())
 

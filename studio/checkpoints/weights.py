@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from studio.checkpoints import bounds, headers
+from studio.checkpoints import bounds, headers, held
 from studio.checkpoints.entry import read_json
 from studio.checkpoints.headers import Header
+from studio.checkpoints.place import place
 from studio.errors import BadCheckpoint
 
 log = logging.getLogger(__name__)
@@ -27,35 +28,37 @@ SPARE = 64 * 2**20  # bytes of tables that a network may compute beside its weig
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 WHOLE = {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
          "U8": torch.uint8, "BOOL": torch.bool}  # fmt: skip
-Read = Callable[[str, int], None]  # a component, and how many more bytes of it were read
 
 
 def network(
     kind: Any,
     folder: Path,
     device: str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    read: Read = lambda component, count: None,
     layout: torch.memory_format = torch.preserve_format,
 ) -> nn.Module:
     """A diffusers network of class `kind` from its folder, for inference, checked for NaN.
 
-    `layout` is what four-sided weights are laid out in. Raises BadCheckpoint with a sentence.
+    `device` may be a Place, which says how it is held there. `layout` is what four-sided weights
+    are laid out in. Raises BadCheckpoint with a sentence.
     """
-    name = f"{folder.parent.name}/{folder.name}"
+    name, at = f"{folder.parent.name}/{folder.name}", place(device)
     found = headers.weights(folder)
     made, places = outline(kind, folder, found)
+    if at.quantise != "none" and folder.name in held.DENOISERS:
+        return held.quantised(kind, folder, at)
     if _computes(made):
         made = _built(kind, folder, whole=True)
+    dtype = held.dtype_for(at, folder.name)
+    on = str(at) if at.offload == "none" else "cpu"
     for header in found:
-        for stored, tensor in tensors(header, lambda count: read(folder.name, count)):
+        for stored, tensor in tensors(header, lambda count: at.read(folder.name, count)):
             if stored in places:
                 check_finite(tensor, name, stored)
-                put(made, places[stored], placed(tensor, device, dtype, layout))
+                put(made, places[stored], placed(tensor, on, dtype, layout))
     left = [n for n, p in made.named_parameters() if p.is_meta]
     if left:
         raise BadCheckpoint(lacks(name, left, len(list(made.parameters()))))
-    return made.to(device).eval().requires_grad_(False)
+    return held.hold(made, at, folder.name)
 
 
 def outline(kind: Any, folder: Path, found: tuple[Header, ...]) -> tuple[nn.Module, dict[str, str]]:
@@ -87,17 +90,14 @@ def compare(
     wanted, faults = dict(made.state_dict()), []
     for header in found:
         for stored, shape in header.shapes.items():
-            place = wanted.get(places.get(stored, ""))
-            if place is None:
+            own = wanted.get(places.get(stored, ""))
+            if own is None:
                 continue
-            if tuple(place.shape) != shape:
-                faults.append(misshapen(name, stored, shape, place.shape))
+            if tuple(own.shape) != shape:
+                faults.append(misshapen(name, stored, shape, own.shape))
             dtype = header.dtypes[stored]
-            if place.dtype.is_floating_point and dtype not in DTYPES:
-                faults.append(
-                    f"{name}: {stored[:80]} is stored as {dtype}; this studio reads float32, "
-                    "float16 and bfloat16."
-                )
+            if own.dtype.is_floating_point and dtype not in DTYPES:
+                faults.append(misstored(name, stored, dtype))
     parameters = [n for n, _ in made.named_parameters(remove_duplicate=False)]
     left = sorted(set(parameters) - set(places.values()) - _tied(made))
     if left:
@@ -215,6 +215,14 @@ def misshapen(name: str, stored: str, shape: Iterable[int], wanted: Iterable[int
     return (
         f"{name}: {stored[:80]} has shape {_sides(shape)}, and its configuration says "
         f"{_sides(wanted)}."
+    )
+
+
+def misstored(name: str, stored: str, dtype: str) -> str:
+    """The sentence about a tensor of a dtype that is not read."""
+    return (
+        f"{name}: {stored[:80]} is stored as {dtype}; this studio reads float32, "
+        "float16 and bfloat16."
     )
 
 
