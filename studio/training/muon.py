@@ -80,7 +80,8 @@ def is_matrix(name: str, weight: torch.Tensor) -> bool:
     """Whether Muon takes it: inner matrices and kernels; not biases, norms, embeddings, first and
     last layers.
     """
-    edge = any(part in name for part in ("conv_in", "conv_out", "embeddings", "quant_conv"))
+    inner = ("conv_in", "conv_out", "embeddings", "embedding_table", "pos_embed", "quant_conv")
+    edge = any(part in name for part in inner) or name.startswith("proj_out")
     return weight.ndim >= 2 and min(weight.shape[0], weight[0].numel()) > 8 and not edge
 
 
