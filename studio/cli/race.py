@@ -271,4 +271,4 @@ def _sheet(
         )
         for sampler in samplers
     ]
-    return sheet(title, methods, pictures, result.references, max(columns, 6))
+    return sheet(title, methods, pictures, result.references, max(1, 6 // columns) * columns)

@@ -143,6 +143,7 @@ def _time(
             sampler="ddim", steps=TIMED, spacing="karras", guidance=guidance, alone=True
         )
         ticket = reference.probe(make, few)
+        progress.total += TIMED
         yield from reference.walk(worker, [ticket], "timing a forward", progress)
         before = 0
         for step in (e for e in ticket.stream.kept() if isinstance(e, Step)):

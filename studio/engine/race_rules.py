@@ -19,7 +19,7 @@ from studio.race_recipe import Lane
 from studio.racing import Group, Mark
 from studio.recipe import Guidance
 
-DEFAULT = ("ddim", "dpmpp_2m", "unipc", "deis", "heun", "euler_ancestral")
+DEFAULT = ("ddim", "dpmpp_2m", "unipc", "deis", "dpmpp_2s", "euler_ancestral")
 SPARES_THE_END = ("trailing", "sgm_uniform")  # spacings whose last level depends on the steps
 
 # Up to that many steps a method never gets beyond another's: "clean" where a run ends without

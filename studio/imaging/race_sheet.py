@@ -60,7 +60,7 @@ def sheet(
     width = 2 * EDGE + max(columns * (CELL + GAP) - GAP, table + 2 * EDGE + PLOT[0])
     top = EDGE + len(title) * LINE + GAP
     below = top + down * tall + GAP
-    height = below + max((count + 1) * LINE, PLOT[1]) + EDGE
+    height = below + max((count + 1) * LINE, PLOT[1] + len(methods) * LINE) + EDGE
     made = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(made)
     for line, text in enumerate(title):
@@ -133,7 +133,7 @@ def _plot(
     for error in _ticks(low_y, high_y):
         y = place(low_x, error)[1]
         draw.line((left, y, right, y), FAINT)
-        draw.text((left - 8, y), f"{error:.0e}", fill=QUIET, font=_font(12), anchor="rm")
+        draw.text((left - 8, y), f"{error:g}", fill=QUIET, font=_font(12), anchor="rm")
     for nfe in sorted({n for n, _ in points}):
         x = place(nfe, low_y)[0]
         draw.line((x, bottom, x, bottom + 4), QUIET)
@@ -155,9 +155,9 @@ def _plot(
         for x, y in mine:
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), PAPER if noisy else colour, colour, 2)
     for k, method in enumerate(methods):
-        y = bottom - (len(methods) - k) * 17 - 4
-        draw.rectangle((left + 10, y + 4, left + 18, y + 8), fill=COLOURS[k % len(COLOURS)])
-        draw.text((left + 24, y - 2), f"{method.name}{_order(method)}", fill=INK, font=_font(12))
+        y = bottom + 48 + k * LINE
+        draw.rectangle((left, y + 4, left + 8, y + 8), fill=COLOURS[k % len(COLOURS)])
+        draw.text((left + 16, y - 2), f"{method.name}{_order(method)}", fill=INK, font=_font(12))
 
 
 def _order(method: Method) -> str:
