@@ -269,11 +269,12 @@ class Races(Protocol):
         """
         ...
 
-    def same(self, lanes: Sequence[Lane]) -> tuple[Group, ...]:
-        """The groups of two or more lanes that are provably one walk, whatever the model."""
+    def same(self, lanes: Sequence[Lane], model: str = "") -> tuple[Group, ...]:
+        """The groups of two or more lanes that are provably one walk: on this model, as far as it
+        is known, or whatever the model."""
         ...
 
-    def why(self, one: Lane, other: Lane) -> tuple[Mark, ...]:
+    def why(self, one: Lane, other: Lane, model: str = "") -> tuple[Mark, ...]:
         """What makes two lanes differ, the weightiest first; that they are the same, if so."""
         ...
 
