@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.checkpoints import headers
+from studio.checkpoints import controlled, headers
+from studio.checkpoints.controlled import ControlEntry
 from studio.checkpoints.entry import Entry
 from studio.checkpoints.headers import PICKLED, check_whole_download
 from studio.checkpoints.inspect import inspect
@@ -29,6 +30,15 @@ class Catalog:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    controls: dict[str, ControlEntry] = field(default_factory=dict)
+
+    def control(self, id: str) -> ControlEntry:
+        """The entry of a control network; raises BadCheckpoint with the reason, or NotFound."""
+        if id in self.controls:
+            return self.controls[id]
+        if id in self.refused:
+            raise BadCheckpoint(self.refused[id])
+        raise NotFound(f"There is no control “{id[:60]}” here; choose one from the list.")
 
     def __getitem__(self, id: str) -> Entry:
         """The entry of an id; raises BadCheckpoint with the reason, or NotFound."""
@@ -41,6 +51,7 @@ class Catalog:
     def renew(self, scanned: Catalog) -> None:
         """Say what a later scan found."""
         self.entries, self.refused = scanned.entries, scanned.refused
+        self.controls = scanned.controls
 
     @property
     def default(self) -> str:
@@ -58,20 +69,34 @@ def scan(*folders: Path) -> Catalog:
     """
     entries: dict[str, Entry] = {}
     refused: dict[str, str] = {}
+    controls: dict[str, ControlEntry] = {}
     for models in folders:
         for path in _listed(models):
             id = path.stem if path.is_file() else path.name
-            if id in entries or id in refused:
+            if id in entries or id in refused or id in controls:
                 log.warning("%s is in two folders; the first is offered", id)
                 continue
             try:
-                entries[id] = _entry(path, models, id)
+                if path.is_dir() and controlled.is_control(path):
+                    controls[id] = controlled.describe(path)
+                else:
+                    entries[id] = _entry(path, models, id)
             except (BadCheckpoint, OSError) as error:
                 cannot = f"{path.name} cannot be read; check its files' permissions."
                 refused[id] = str(error) if isinstance(error, BadCheckpoint) else cannot
                 log.warning("%s is not offered: %s", id, error)
     order = sorted(entries.values(), key=lambda e: (not e.preferred, not e.trained, e.id))
-    return Catalog({entry.id: entry for entry in order}, refused)
+    return Catalog({entry.id: entry for entry in order}, refused, controls)
+
+
+def only(path: Path) -> Catalog:
+    """The catalog of one file or folder, wherever it lies."""
+    id = path.stem if path.is_file() else path.name
+    try:
+        return Catalog({id: _entry(path, path.parent, id)})
+    except (BadCheckpoint, OSError) as error:
+        cannot = f"{path.name} cannot be read; check its files' permissions."
+        return Catalog({}, {id: str(error) if isinstance(error, BadCheckpoint) else cannot})
 
 
 def _listed(models: Path) -> list[Path]:

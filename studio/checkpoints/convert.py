@@ -1,0 +1,104 @@
+"""A single file, or the authors' DiT weights, written as a folder in diffusers layout.
+
+The folder is made beside its place and moved there when it is whole, so that nothing half-written
+is ever offered.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from studio.checkpoints import headers, weights
+from studio.checkpoints.entry import Entry
+from studio.checkpoints.inspect import inspect
+from studio.errors import BadCheckpoint
+
+log = logging.getLogger(__name__)
+SHARD = "2GB"  # of one file at most
+
+
+def convert(source: Path, out: Path, tell: Callable[[str], None]) -> Entry:
+    """Write the checkpoint at `source` as the folder `out`, which must not exist yet.
+
+    Weights keep the dtype that most of them are stored in. Returns the new folder's entry. Raises
+    BadCheckpoint with a sentence.
+    """
+    if out.exists():
+        raise BadCheckpoint(f"{out.name} is here already; name another folder.")
+    entry = inspect(source)
+    if (source / "model_index.json").is_file():
+        raise BadCheckpoint(f"{source.name} is a folder in diffusers layout already.")
+    if entry.family not in WRITERS:
+        raise BadCheckpoint(f"{source.name} cannot be written as a folder in diffusers layout.")
+    half = out.with_name(f".{out.name}.part")
+    shutil.rmtree(half, ignore_errors=True)
+    try:
+        half.mkdir(parents=True)
+        parts = WRITERS[entry.family](entry, half, tell)
+        index = {"_class_name": PIPELINES[entry.family], "_diffusers_version": "0.42.1"}
+        (half / "model_index.json").write_text(json.dumps(index | parts, indent=2))
+        half.rename(out)
+    except OSError as error:
+        raise BadCheckpoint(f"{out.name} could not be written ({error.strerror}).") from None
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+    return inspect(out)
+
+
+def _dit(entry: Entry, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """The authors' names become the library's; its class has the embedders in every block."""
+    from diffusers import AutoencoderKL, DDIMScheduler
+
+    from studio.checkpoints.families import dit
+
+    tell("reading the transformer")
+    made = dit._transformer(entry, "cpu")
+    for block in made.transformer_blocks[1:]:
+        block.norm1.emb = copy.deepcopy(block.norm1.emb)
+    tell("writing the transformer")
+    _save(made, out / "transformer", _most(headers.weights(entry.folder)))
+    del made
+    tell("writing the autoencoder")
+    vae = weights.network(AutoencoderKL, entry.folder / "vae")
+    _save(vae, out / "vae", _most(headers.weights(entry.folder / "vae")))
+    scheduler = DDIMScheduler(
+        beta_schedule="linear",
+        beta_start=1e-4,
+        beta_end=0.02,
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+    scheduler.save_pretrained(out / "scheduler")
+    said = {"title": entry.title, "knows": entry.knows, **entry.options}
+    (out / "studio.json").write_text(json.dumps(said, indent=2, ensure_ascii=False))
+    named = {str(k): name for k, name in enumerate(entry.classes)}
+    return {
+        "id2label": named,
+        "transformer": ["diffusers", "DiTTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+    }
+
+
+def _save(made: nn.Module, folder: Path, dtype: torch.dtype) -> None:
+    made.to(dtype).save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
+
+
+def _most(found: tuple[headers.Header, ...]) -> torch.dtype:
+    """The dtype that most tensors are stored in."""
+    counts = Counter(d for header in found for d in header.dtypes.values() if d in weights.DTYPES)
+    return weights.DTYPES[counts.most_common(1)[0][0]] if counts else torch.float32
+
+
+PIPELINES = {"dit": "DiTPipeline"}
+WRITERS: dict[str, Callable[[Entry, Path, Callable[[str], None]], dict[str, Any]]] = {"dit": _dit}
