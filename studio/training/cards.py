@@ -142,3 +142,67 @@ near by.
 
 `docs/training.md` says how this folder is made.
 """)
+
+
+def write_transformer_card(
+    folder: Path, data: IconData, rows: list[int], name: str, recipe, steps: int
+) -> None:
+    """README.md of `icons-dit` or `icons-flow`; `NOTES.md` says how good it is."""
+    notes = folder / "NOTES.md"
+    judged = notes.read_text().strip() if notes.is_file() else UNJUDGED
+    concepts = len({data.records[row].concept for row in rows})
+    (folder / "README.md").write_text(f"""{FRONT}
+# {folder.name}
+
+{TRANSFORMERS[name].strip()}
+
+![samples](images/samples.png)
+
+## How good it is
+
+{judged}
+
+![loss](images/loss.png)
+
+## What it is
+
+- **Transformer**: width {recipe.width}, {recipe.depth} blocks, patches of {recipe.patch} by
+  {recipe.patch} latents; {recipe.drop:.0%} of the conditions were the empty one.
+- **Training**: {steps} steps of {recipe.batch} pictures.
+- Autoencoder and, where there is one, text encoder: those of `icons-unet`.
+
+## Trained on
+
+{len(rows)} pictures of {concepts} concepts, drawn by the sets below.
+
+{sources(data, {data.records[row].set for row in rows})}
+
+`docs/training.md` says how this folder is made.
+""")
+
+
+TRANSFORMERS = {  # what each is, and how plain diffusers opens it
+    "dit": """
+A small class-conditional DiT with adaLN-Zero and a learned variance, v-prediction, in the layout of
+`DiTPipeline`:
+
+```python
+from diffusers import DiTPipeline
+
+pipe = DiTPipeline.from_pretrained("models/icons-dit")
+pipe(pipe.get_label_ids(["rocket"]), num_inference_steps=20, guidance_scale=3.5).images[0]
+```
+""",
+    "flow": """
+A small text transformer trained by flow matching, in the layout of `PixArtAlphaPipeline`:
+
+```python
+from diffusers import PixArtAlphaPipeline
+
+pipe = PixArtAlphaPipeline.from_pretrained("models/icons-flow")
+pipe("red apple", guidance_scale=3.5, use_resolution_binning=False).images[0]
+```
+
+Its text encoder is a BertModel, of which diffusers says that it expected another class.
+""",
+}

@@ -1,6 +1,4 @@
-"""`python -m studio train data | text | vae | preview | unet | exact | export`: each one command,
-each resumable.
-"""
+"""`python -m studio train data | text | vae | unet | …`: each one command, each resumable."""
 
 import argparse
 import dataclasses
@@ -16,6 +14,8 @@ COMMANDS = {
     "preview": "train the tiny decoder for live previews",
     "unet": "train the denoiser",
     "control": "train a control network on the exported denoiser",
+    "dit": "train a class-conditional transformer and write icons-dit",
+    "flow": "train a text transformer by flow matching and write icons-flow",
     "exact": "write exact-icons: the pictures and their caption embeddings",
     "export": "write icons-unet in StableDiffusionPipeline layout, with its card",
 }

@@ -43,13 +43,29 @@ def cache(
     """Latents of the rows and text states of `variants` captions of each; row 0 of the states is
     the empty prompt.
     """
-    known = captions.all_phrases(data, wellknown.everyday())
-    written = [captions.variants(data.records[i], data, known, variants, seed) for i in rows]
-    texts = ["", *sorted({text for some in written for text in some})]
-    place = {text: i for i, text in enumerate(texts)}
+    texts, chosen = written(data, rows, variants, seed)
     return Cache(
         latents=encode(vae, data.pixels, rows, device=device),
         states=prompt_states(model, tokens, texts).half(),
-        captions=torch.tensor([[place[text] for text in some] for some in written]),
+        captions=chosen,
         weights=torch.tensor(weights),
     )
+
+
+def written(
+    data: IconData, rows: list[int], variants: int, seed: int
+) -> tuple[list[str], torch.Tensor]:
+    """(texts, captions): every prompt of these rows once, the empty one first, and (N, variants)
+    int64 places among them.
+    """
+    known = captions.all_phrases(data, wellknown.everyday())
+    said = [captions.variants(data.records[i], data, known, variants, seed) for i in rows]
+    texts = ["", *sorted({text for some in said for text in some})]
+    place = {text: i for i, text in enumerate(texts)}
+    return texts, torch.tensor([[place[text] for text in some] for some in said])
+
+
+def masks(tokens, texts: list[str]) -> torch.Tensor:
+    """(M, T) bool: which of `prompt_states`' rows belong to the prompt."""
+    kind = {"padding": "max_length", "max_length": tokens.model_max_length, "truncation": True}
+    return torch.tensor(tokens(texts, **kind)["attention_mask"]).bool()

@@ -12,9 +12,9 @@ import torch
 
 from studio.imaging.preprocessors import PREPROCESSORS, three
 from studio.metrics import edges
-from studio.training import captions, hints, latents, samples, subset, wellknown
+from studio.training import hints, latents, samples, subset
 from studio.training.autoencoder import to_pixels
-from studio.training.conditioning import prompt_states
+from studio.training.conditioning import prompt_states, written
 from studio.training.control import steered
 from studio.training.dataset import IconData
 from studio.training.sheet import save_sheet
@@ -51,9 +51,7 @@ def cached(
     captions. `parts`: (VAE, text encoder, tokenizer).
     """
     vae, model, tokens = parts
-    known = captions.all_phrases(data, wellknown.everyday())
-    written = [captions.variants(data.records[i], data, known, variants, seed) for i in rows]
-    texts = ["", *sorted({text for some in written for text in some})]
+    texts, chosen = written(data, rows, variants, seed)
     key = hashlib.sha256(repr((rows, texts)).encode()).hexdigest()
     kept = torch.load(path, weights_only=True) if path.is_file() else {"key": None}
     if kept["key"] != key:
@@ -61,8 +59,6 @@ def cached(
         kept = made | {"states": prompt_states(model, tokens, texts).half()}
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(kept, path)
-    place = {text: i for i, text in enumerate(texts)}
-    chosen = torch.tensor([[place[text] for text in some] for some in written])
     return Cache(
         latents=kept["latents"],
         states=kept["states"],

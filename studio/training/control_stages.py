@@ -28,7 +28,7 @@ SHEET, JUDGED = 24, 96  # held-out pictures on a run's sheets, and behind the ca
 def train(args: argparse.Namespace) -> int:
     recipe, data = RECIPES[args.config], dataset.load(args.data)
     config = arguments.spread(with_steps(recipe.control, args), args)
-    pipe, folder = _base(args), args.runs / f"control-{args.kind}"
+    pipe, folder = base_pipeline(args), args.runs / f"control-{args.kind}"
     rows, weights = control_data.weigh(data, config.known, recipe.concepts)
     kind = {"variants": config.captions, "seed": args.seed, "device": args.device}
     base = control_data.cached(data, rows, weights, _parts(pipe), args.runs / "control.pt", **kind)
@@ -61,7 +61,7 @@ def train(args: argparse.Namespace) -> int:
 
 def export(args: argparse.Namespace) -> int:
     recipe, data, kind = RECIPES[args.config], dataset.load(args.data), args.control
-    pipe, run = _base(args), args.runs / f"control-{kind}"
+    pipe, run = base_pipeline(args), args.runs / f"control-{kind}"
     network = ControlNetModel.from_pretrained(arguments.made(run / "export", "control")).eval()
     folder, size = args.out / f"icons-control-{kind}", data.pixels.shape[1]
     control_export.write(folder, network, kind, args.out / MODEL, size)
@@ -83,8 +83,8 @@ def _parts(pipe: StableDiffusionPipeline) -> tuple:
     return pipe.vae, pipe.text_encoder, pipe.tokenizer
 
 
-def _base(args: argparse.Namespace) -> StableDiffusionPipeline:
-    """The shipped pipeline that a control is trained on, every part frozen and float32."""
+def base_pipeline(args: argparse.Namespace) -> StableDiffusionPipeline:
+    """The exported pipeline that the later parts are trained on, every part frozen and float32."""
     folder: Path = args.out / MODEL
     if not (folder / "model_index.json").is_file():
         raise BadData(f"{folder} is missing; run `python -m studio train export` first.")

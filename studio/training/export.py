@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, DiffusionPipeline, StableDiffusionPipeline
 
 from studio.errors import BadCheckpoint
 from studio.training.unet import SCHEDULE
@@ -32,12 +32,18 @@ def pipeline(vae, model, tokens, unet) -> StableDiffusionPipeline:
 def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[str] = ()) -> None:
     """Write the folder: float16 weights, `preview/` beside the pipeline's parts, `concepts.json`
     with the names trained on.
+    """
+    stored(pipeline(vae, model, tokens, unet), folder, preview)
+    (folder / "concepts.json").write_text(json.dumps(sorted(concepts), indent=0) + "\n")
+
+
+def stored(pipe: DiffusionPipeline, folder: Path, preview=None) -> Path:
+    """A pipeline's folder with float16 weights in small files; the parts stay float32. Returns it.
 
     Weights that an earlier export left are removed first, so that no stale shard stays.
     """
     for old in folder.rglob("*.safetensors*"):
         old.unlink()
-    pipe = pipeline(vae, model, tokens, unet)
     folder.mkdir(parents=True, exist_ok=True)
     pipe.to(dtype=torch.float16).save_pretrained(
         folder, safe_serialization=True, max_shard_size=SHARD
@@ -45,12 +51,11 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
     if preview is not None:
         preview.half().save_pretrained(folder / "preview", safe_serialization=True)
         preview.float()
-    for part in (vae, model, unet):
-        part.float()
+    pipe.to(dtype=torch.float32)
     config = folder / "text_encoder" / "config.json"  # or from_pretrained mixes float16 and float32
-    said = json.loads(config.read_text()) | {"dtype": "float32"}
-    config.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n")
-    (folder / "concepts.json").write_text(json.dumps(sorted(concepts), indent=0) + "\n")
+    if config.is_file():
+        said = json.loads(config.read_text()) | {"dtype": "float32"}
+        config.write_text(json.dumps(said, indent=2, sort_keys=True) + "\n")
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(0o644)
@@ -62,6 +67,7 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
                 )
     if preview is not None:  # AutoencoderTiny writes this and then warns that it is unexpected
         forget(folder / "preview" / "config.json", "block_out_channels")
+    return folder
 
 
 def forget(path: Path, field: str) -> None:

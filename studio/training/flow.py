@@ -7,6 +7,7 @@ Attention to the text is masked as PixArt's pipeline masks it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -125,7 +126,7 @@ def sample(
     context = torch.cat([states[:1].expand(count, -1, -1), states[1:]])
     mask = torch.cat([masks[:1].expand(count, -1), masks[1:]])
     levels = torch.linspace(1, 0, steps + 1)
-    for now, after in zip(levels[:-1], levels[1:], strict=True):
+    for now, after in pairwise(levels):
         s = now.expand(2 * count).to(x.device)
         free, told = velocity(model, torch.cat([x, x]), s, context, mask).chunk(2)
         x = x + (after - now) * (free + scale * (told - free))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from studio.training.autoencoder import Config as Autoencoder
 from studio.training.control import Config as Control
 from studio.training.decoder import Config as Decoder
+from studio.training.dit import Config as Dit
+from studio.training.flow import Config as Flow
 from studio.training.preview import Config as Preview
 from studio.training.text import Config as Text
 from studio.training.unet import Config as Unet
@@ -24,6 +26,8 @@ class Recipe:
     preview: Preview = field(default_factory=Preview)
     unet: Unet = field(default_factory=Unet)
     control: Control = field(default_factory=Control)
+    dit: Dit = field(default_factory=Dit)
+    flow: Flow = field(default_factory=Flow)
     concepts: int | None = 90  # beside the core; None: every concept and every style
     whitening: int = 500  # pictures whose latents are whitened
     sample_steps: int = 20  # of the pictures in the card
@@ -47,6 +51,8 @@ RECIPES = {
         preview=Preview(width=8, batch=2, steps=3),
         unet=Unet(widths=(8, 16, 16), head=8, batch=4, steps=4, captions=3),
         control=Control(embedding=(4, 4, 8, 8), batch=4, steps=3, captions=3, workers=1),
+        dit=Dit(width=16, depth=2, head=8, patch=4, batch=4, steps=2, workers=1),
+        flow=Flow(width=16, depth=2, head=8, patch=4, batch=4, steps=2, captions=3, workers=1),
         concepts=None,
         whitening=8,
         sample_steps=2,
@@ -80,6 +86,8 @@ RECIPES = {
             captions=32,
         ),
         control=Control(embedding=(16, 32, 96, 256), batch=128, steps=40_000, captions=16),
+        dit=Dit(width=512, depth=12, batch=256, steps=100_000),
+        flow=Flow(width=512, depth=12, batch=256, steps=100_000, captions=32),
         concepts=None,
         whitening=4000,
     ),

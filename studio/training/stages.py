@@ -20,6 +20,7 @@ from studio.training import (
     measure,
     samples,
     subset,
+    transformer_stages,
 )
 from studio.training import decoder as decoders
 from studio.training import exact as exacts
@@ -76,7 +77,7 @@ def decoder(args: argparse.Namespace) -> int:
 def preview(args: argparse.Namespace) -> int:
     recipe, data = RECIPES[args.config], dataset.load(args.data)
     config, model = with_steps(recipe.preview, args), _vae(args)
-    rows, _ = _rows(data, recipe)
+    rows, _ = subset.rows(data, recipe.concepts)
     z = latents.encode(model, data.pixels, rows, device=args.device)
     folder = args.runs / "preview"
     tiny = previews.train(
@@ -91,7 +92,7 @@ def unet(args: argparse.Namespace) -> int:
     config, folder = with_steps(recipe.unet, args), args.runs / "unet"
     config = spread(config, args)
     model, (encoder, tokens) = _vae(args), _text(args)
-    rows, weights = _rows(data, recipe)
+    rows, weights = subset.rows(data, recipe.concepts)
     cache = conditioning.cache(
         data,
         rows,
@@ -132,6 +133,14 @@ def control(args: argparse.Namespace) -> int:
     return control_stages.train(args)
 
 
+def dit(args: argparse.Namespace) -> int:
+    return transformer_stages.train_dit(args)
+
+
+def flow(args: argparse.Namespace) -> int:
+    return transformer_stages.train_flow(args)
+
+
 def exact(args: argparse.Namespace) -> int:
     data, folder = dataset.load(args.data), args.out / EXACT
     exacts.write_pictures(data, folder, exacts.choose(data))
@@ -151,7 +160,7 @@ def export(args: argparse.Namespace) -> int:
         made(args.runs / "unet" / "export", "unet")
     ).eval()
     tiny = AutoencoderTiny.from_pretrained(made(args.runs / "preview" / "export", "preview")).eval()
-    rows, _ = _rows(data, recipe)
+    rows, _ = subset.rows(data, recipe.concepts)
     names = sorted({data.concepts[data.records[i].concept].name for i in rows})
     exports.export(folder, model, encoder, tokens, denoiser, tiny, names)
     figures = measure.figures(folder, data, args.runs, recipe.sample_steps)
@@ -159,13 +168,6 @@ def export(args: argparse.Namespace) -> int:
     exports.check(folder)
     print(f"wrote {folder}")
     return 0
-
-
-def _rows(data, recipe) -> tuple[list[int], list[float]]:
-    if recipe.concepts is None:
-        rows = data.train_rows()
-        return rows, [1.0] * len(rows)
-    return subset.choose(data, recipe.concepts)
 
 
 def _vae(args: argparse.Namespace) -> AutoencoderKL:

@@ -31,3 +31,13 @@ def choose(
             rows.append(row)
             weights.append(CORE_WEIGHT if record.concept in core else OTHER_WEIGHT)
     return rows, weights
+
+
+def rows(data: IconData, concepts: int | None) -> tuple[list[int], list[float]]:
+    """(rows, weights) of a recipe: the core and `concepts` more; everything in equal shares for
+    None.
+    """
+    if concepts is None:
+        everything = data.train_rows()
+        return everything, [1.0] * len(everything)
+    return choose(data, concepts)

@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderTiny, ControlNetModel, StableDiffusionPipeline
+from diffusers import (
+    AutoencoderTiny,
+    ControlNetModel,
+    DiTPipeline,
+    PixArtAlphaPipeline,
+    StableDiffusionPipeline,
+)
 from safetensors.torch import load_file
+from transformers import BertModel, BertTokenizer
 
 from studio.errors import BadData
 from studio.training import cli
@@ -38,6 +45,8 @@ def made(packed, teacher, tmp_path_factory) -> Path:
     threads = torch.get_num_threads()
     train("text", *where, "--teacher", teacher)
     for recipe in ("vae", "decoder", "preview", "unet", "exact", "export"):
+        assert train(recipe, *where) == 0
+    for recipe in ("dit", "flow"):
         assert train(recipe, *where) == 0
     for kind in ("canny", "scribble"):
         assert train("control", *where, "--kind", kind) == 0
@@ -117,6 +126,49 @@ def test_exact_icons_embeddings_fit_its_captions(made):
     torch.testing.assert_close(
         vectors.float().norm(dim=1), torch.ones(len(vectors)), atol=2e-3, rtol=0
     )
+
+
+def test_the_class_model_opens_in_plain_diffusers_and_draws_a_class_by_name(made):
+    pipe = DiTPipeline.from_pretrained(made / "models/icons-dit", dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    assert len(pipe.labels) >= 6
+    g = torch.Generator().manual_seed(0)
+    asked = pipe.get_label_ids(["red apple"])
+    picture = pipe(asked, num_inference_steps=2, generator=g, output_type="np").images[0]
+    assert picture.shape == (128, 128, 3) and np.isfinite(picture).all()
+
+
+def test_the_flow_opens_in_plain_diffusers_and_draws_a_prompt(made):
+    folder = made / "models/icons-flow"
+    pipe = PixArtAlphaPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    g = torch.Generator().manual_seed(0)
+    kind = {"num_inference_steps": 2, "use_resolution_binning": False, "output_type": "np"}
+    picture = pipe("red apple", generator=g, **kind).images[0]
+    assert picture.shape == (128, 128, 3) and np.isfinite(picture).all()
+
+
+def test_padding_further_leaves_a_prompts_states_as_they_were(made):
+    folder = made / "models"
+    short, long = (
+        BertModel.from_pretrained(folder / name / "text_encoder", dtype=torch.float32).eval()
+        for name in ("icons-unet", "icons-flow")
+    )
+    tokens = BertTokenizer.from_pretrained(folder / "icons-unet" / "tokenizer")
+    states = []
+    for model, length in ((short, 32), (long, 120)):
+        read = tokens("red apple", padding="max_length", max_length=length, return_tensors="pt")
+        with torch.no_grad():
+            found = model(read["input_ids"], attention_mask=read["attention_mask"])[0]
+        states.append(found[0, : int(read["attention_mask"].sum())])
+    torch.testing.assert_close(*states, atol=2e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["icons-dit", "icons-flow"])
+def test_a_transformers_card_names_its_sources(made, name):
+    card = (made / "models" / name / "README.md").read_text()
+    assert "A Painter" in card and "2 steps of 4 pictures" in card
+    assert (made / "models" / name / "images" / "samples.png").is_file()
 
 
 @pytest.mark.parametrize("kind", ["canny", "scribble"])

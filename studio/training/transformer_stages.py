@@ -1,0 +1,149 @@
+"""`train dit` and `train flow`: from the exported denoiser's autoencoder and text encoder to
+`icons-dit` and `icons-flow`, each a folder of a stock pipeline.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DiTPipeline,
+    DPMSolverMultistepScheduler,
+    PixArtAlphaPipeline,
+    StableDiffusionPipeline,
+)
+from transformers import BertModel
+
+from studio.training import (
+    arguments,
+    conditioning,
+    dataset,
+    dit,
+    flow,
+    latents,
+    measure,
+    samples,
+    subset,
+)
+from studio.training.autoencoder import to_pixels
+from studio.training.cards import write_transformer_card
+from studio.training.cli import with_steps
+from studio.training.control_stages import base_pipeline
+from studio.training.dataset import IconData
+from studio.training.export import stored
+from studio.training.recipes import RECIPES
+from studio.training.sheet import save_sheet
+from studio.training.unet import SCHEDULE
+
+DIT, FLOW = "icons-dit", "icons-flow"
+TOKENS = 120  # PixArt's pipeline pads every prompt to so many
+
+
+def train_dit(args: argparse.Namespace) -> int:
+    recipe, data = RECIPES[args.config], dataset.load(args.data)
+    config = arguments.spread(with_steps(recipe.dit, args), args)
+    pipe, folder, slugs = base_pipeline(args), args.runs / "dit", dit.choose(data)
+    place = {slug: number for number, slug in enumerate(slugs)}
+    rows = [i for i in data.train_rows() if data.records[i].concept in place]
+    cache = dit.Cache(
+        latents.encode(pipe.vae, data.pixels, rows, device=args.device),
+        torch.tensor([place[data.records[i].concept] for i in rows]),
+    )
+    shown = _asked(data, slugs)
+    noise = _noise(pipe, len(shown))
+
+    def sheet(model, step: int) -> None:
+        asked = torch.tensor([place[slug] for slug in shown])
+        with torch.no_grad():
+            z = samples.sample(dit.steps(model), asked, torch.tensor([dit.CLASSES]), noise)
+        _sheet(pipe, z, [data.concepts[s].name for s in shown], folder / f"sheet-{step:06d}.png")
+
+    kind = {"seed": args.seed, "device": args.device, "pace": arguments.pace(config, args)}
+    made = dit.untie(dit.train(cache, folder, config, **kind, sheet=sheet))
+    whole = DiTPipeline(made, pipe.vae, DDIMScheduler(**SCHEDULE))
+    out = stored(whole, args.out / DIT)
+    index = out / "model_index.json"
+    said = json.loads(index.read_text()) | {"id2label": dit.labels(data, slugs)}
+    index.write_text(json.dumps(said, indent=2) + "\n")
+    _card(args, data, rows, "dit", out)
+    return 0
+
+
+def train_flow(args: argparse.Namespace) -> int:
+    recipe, data = RECIPES[args.config], dataset.load(args.data)
+    config = arguments.spread(with_steps(recipe.flow, args), args)
+    pipe, folder = base_pipeline(args), args.runs / "flow"
+    rows, weights = subset.rows(data, recipe.concepts)
+    kind = {"variants": config.captions, "seed": args.seed}
+    parts = (pipe.vae, pipe.text_encoder, pipe.tokenizer)
+    base = conditioning.cache(data, rows, weights, *parts, **kind, device=args.device)
+    texts, _ = conditioning.written(data, rows, config.captions, args.seed)
+    cache = flow.Cache(base, conditioning.masks(pipe.tokenizer, texts))
+    asked = ["", *samples.PROMPTS]
+    states = conditioning.prompt_states(pipe.text_encoder, pipe.tokenizer, asked)
+    masks, noise = conditioning.masks(pipe.tokenizer, asked), _noise(pipe, len(samples.PROMPTS))
+
+    def sheet(model, step: int) -> None:
+        z = flow.sample(model, states.to(args.device), masks.to(args.device), noise)
+        _sheet(pipe, z, list(samples.PROMPTS), folder / f"sheet-{step:06d}.png")
+
+    run = {"seed": args.seed, "device": args.device, "pace": arguments.pace(config, args)}
+    made = flow.train(cache, folder, config, **run, sheet=sheet)
+    solver = DPMSolverMultistepScheduler(**flow.SCHEDULE)
+    encoder = lengthened(pipe.text_encoder, TOKENS)
+    whole = PixArtAlphaPipeline(pipe.tokenizer, encoder, pipe.vae, made, solver)
+    _card(args, data, rows, "flow", stored(whole, args.out / FLOW))
+    return 0
+
+
+def lengthened(model: BertModel, tokens: int) -> BertModel:
+    """The same encoder for longer padding: later positions repeat the last. They are masked, so
+    that the states of a prompt stay what they were.
+    """
+    table = model.embeddings.position_embeddings.weight
+    if len(table) >= tokens:
+        return model
+    config = type(model.config).from_dict(
+        model.config.to_dict() | {"max_position_embeddings": tokens}
+    )
+    longer = BertModel(config).eval().requires_grad_(False)
+    kept = dict(model.state_dict())
+    kept["embeddings.position_embeddings.weight"] = torch.cat(
+        [table, table[-1:].expand(tokens - len(table), -1)]
+    )
+    longer.load_state_dict(kept, strict=False)
+    return longer
+
+
+def _asked(data: IconData, slugs: list[str], count: int = 24) -> list[str]:
+    """The concepts of the sample prompts that are classes, and then others."""
+    named = {data.concepts[slug].name: slug for slug in slugs}
+    first = [named[prompt] for prompt in samples.PROMPTS if prompt in named]
+    return list(dict.fromkeys([*first, *slugs]))[:count]
+
+
+def _noise(pipe: StableDiffusionPipeline, count: int) -> torch.Tensor:
+    size, channels = pipe.unet.config.sample_size, pipe.unet.config.in_channels
+    g = torch.Generator().manual_seed(0)
+    return torch.randn((count, channels, size, size), generator=g).to(pipe.unet.device)
+
+
+@torch.no_grad()
+def _sheet(pipe: StableDiffusionPipeline, z: torch.Tensor, words: list[str], path: Path) -> None:
+    pictures = to_pixels(torch.cat([pipe.vae.decode(part).sample for part in z.split(4)]))
+    save_sheet(path, list(pictures), words, 6)
+
+
+def _card(args: argparse.Namespace, data: IconData, rows: list[int], name: str, out: Path) -> None:
+    """The card, the run's last sheet and its losses; they lie in `images/`."""
+    run = args.runs / name
+    (out / "images").mkdir(exist_ok=True)
+    last = max(run.glob("sheet-*.png"))
+    (out / "images" / "samples.png").write_bytes(last.read_bytes())
+    losses = measure.losses(run)
+    measure.draw_losses(losses, out / "images" / "loss.png")
+    recipe = getattr(RECIPES[args.config], name)
+    write_transformer_card(out, data, rows, name, recipe, losses[-1][0])
+    print(f"wrote {out}")
