@@ -50,7 +50,8 @@ def parse(field: str, typed: str, names: Names) -> Axis:
     `names` are matched by id or label whatever their case. Raises BadRequest with a sentence.
     """
     if field not in FIELDS:
-        raise BadRequest(f"There is no axis “{str(field)[:40]}”; choose one of the list.")
+        said = str(field)[:40] or "–"
+        raise BadRequest(f"There is no axis “{said}”; choose one of the list.")
     if len(typed) > MAX_TEXT:
         raise BadRequest(f"The values of the {FIELDS[field].name} are too long; shorten them.")
     values = FIELDS[field].split(FIELDS[field], typed.strip(), names.get(field, ()))

@@ -92,16 +92,18 @@ def plan(
 
 
 def _check(made: Plan, work: int) -> None:
-    shape = f"{made.columns} × {made.rows} cells are {made.network_rows:,} rows for the network"
+    columns, lines, rows = made.columns, made.rows, f"{made.network_rows:,}"
     if made.seconds is not None and made.row_ms is not None:
         if made.seconds > LONGEST:
             raise OverBudget(
-                f"{shape}; at {made.row_ms:.3g} ms a row they take {made.seconds / 60:.0f} "
-                f"minutes, and a grid may take {LONGEST / 60:.0f}. Take fewer values or steps."
+                f"{columns} × {lines} cells are {rows} rows for the network; at {made.row_ms:.3g} "
+                f"ms a row they take {made.seconds / 60:.0f} minutes, and a grid may take "
+                f"{LONGEST / 60:.0f}. Take fewer values or steps."
             )
     elif work > MOST_WORK:
         raise OverBudget(
-            f"{shape}, which is {work / MAX_WORK:.0f} times what one run may take; before its "
-            f"checkpoint has been timed, a grid may take {MOST_WORK // MAX_WORK} times as much. "
-            "Take fewer values or steps."
+            f"{columns} × {lines} cells are {rows} rows for the network, which is "
+            f"{work / MAX_WORK:.0f} times what one run may take; before its checkpoint has been "
+            f"timed, a grid may take {MOST_WORK // MAX_WORK} times as much. Take fewer values or "
+            "steps."
         )
