@@ -64,10 +64,10 @@ class Field:
         if not self.guided:
             return self.twin.all.draw(count, generator)
         kept: list[Tensor] = []
-        clean = Level(0.0, 1.0, 0.0)
+        mine = self.twin.labels == self.steering.label
         for _ in range(TRIES):
             x = self.twin.all.draw(4 * count, generator)
-            chance = self.twin.class_log_probability(x, clean)[:, self.steering.label]
+            chance = self.twin.all.shares(x)[:, mine].sum(1).log()
             luck = torch.rand(len(x), generator=generator, dtype=x.dtype).log()
             kept.append(x[luck < self.steering.scale * chance])
             if sum(map(len, kept)) >= count:

@@ -4,7 +4,7 @@ import { between, components, density, field, stretch } from "./twin_math.js";
 
 export const REACH = 2.75; // of the picture, each way
 const HEAT = 112; // points of the density's grid along a side
-const ARROWS = 17;
+const ARROWS = [11, 17]; // along a side, of a small square and of a large one
 const WAYS = 40; // particles whose way is drawn
 const BENDS = 4; // straight pieces that a step's arc is drawn with
 
@@ -51,13 +51,14 @@ export function heat(view, values, colour, strength = 0.62) {
 /** Arrows of a field on a grid; their length tells the vector's, up to the grid's gap. */
 export function arrows(view, vector, colour, factor = 1) {
   const { context } = view;
-  const gap = (2 * REACH) / ARROWS;
+  const count = ARROWS[Number(view.side > 220)];
+  const gap = (2 * REACH) / count;
   context.strokeStyle = colour;
   context.lineWidth = 1;
   context.globalAlpha = 0.6;
   context.beginPath();
-  for (let j = 0; j < ARROWS; j++)
-    for (let i = 0; i < ARROWS; i++) {
+  for (let j = 0; j < count; j++)
+    for (let i = 0; i < count; i++) {
       const [x, y] = [(i + 0.5) * gap - REACH, (j + 0.5) * gap - REACH];
       const [u, v] = vector(x / factor, y / factor);
       const size = Math.hypot(u, v);
@@ -157,7 +158,7 @@ export class Course {
       }
     }
     marks.push({ angle: place.angle, points: states });
-    this.lines(view, marks, Math.min(WAYS, this.cloud.points));
+    this.lines(view, marks, Math.min(this.ran.stochastic ? WAYS / 4 : WAYS, this.cloud.points));
     context.globalAlpha = 1;
   }
 

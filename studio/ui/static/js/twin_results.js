@@ -2,6 +2,7 @@
 
 import { figure, make, plot, short } from "./plots.js";
 import { node } from "./twin_controls.js";
+import { typeset } from "./typeset.js";
 import { say } from "./words.js";
 
 const COLUMNS = ["lane", "path", "nfe", "order", "median", "rmse", "sliced", "energy", "straightness", "ms"];
@@ -34,7 +35,7 @@ export class Results {
     this.climbs = [];
     this.foot.hidden = false;
     const { floor, spread, draws, marked, tolerance, xt, seconds } = made;
-    this.note.textContent = say("twin_note", { floor: short(floor.sliced, 2), spread: short(spread.sliced, 1), draws, energy: short(floor.energy, 2), marked, tolerance: short(tolerance), xt: xt.slice(0, 12), seconds: seconds.toFixed(2) });
+    typeset(this.note, say("twin_note", { floor: short(floor.sliced, 2), spread: short(spread.sliced, 1), draws, energy: short(floor.energy, 2), marked, tolerance: short(tolerance), xt: xt.slice(0, 12), seconds: seconds.toFixed(2) }));
     this.fill();
     this.draw();
   }
@@ -119,7 +120,7 @@ export class Results {
 
   drawErrors(svg) {
     const known = this.climbs.filter((one) => one && !one.stochastic);
-    const series = known.map((one) => ({ name: this.name(one), points: one.rungs.map((r) => [Math.log10(r.nfe), Math.log10(r.median)]), climb: one }));
+    const series = known.map((one) => ({ name: this.name(one), points: this.points(one, "median"), climb: one }));
     this.log(svg, series, say("twin_plot_errors"), [-6, 0]);
     // The order, written where a lane's line ends.
     let last = -Infinity;
@@ -133,7 +134,7 @@ export class Results {
   }
 
   drawGaps(svg) {
-    const series = this.climbs.filter(Boolean).map((one) => ({ name: this.name(one), points: one.rungs.map((r) => [Math.log10(r.nfe), Math.log10(r.sliced)]) }));
+    const series = this.climbs.filter(Boolean).map((one) => ({ name: this.name(one), points: this.points(one, "sliced") }));
     const { floor, spread } = this.made ?? { floor: { sliced: 0.03 }, spread: { sliced: 0.01 } };
     const bounds = [floor.sliced - spread.sliced, floor.sliced + spread.sliced].map((v) => Math.log10(Math.max(v, 1e-4)));
     const up = this.log(svg, series, say("twin_plot_gaps"), [-2, 0], bounds);
@@ -146,11 +147,12 @@ export class Results {
   /** Both axes in powers of ten; gives back where a value is drawn. */
   log(svg, series, title, usual, more = []) {
     const values = series.flatMap(({ points }) => points.map(([, y]) => y)).filter(Number.isFinite).concat(more);
-    const low = values.length ? Math.floor(Math.min(...values) * 2) / 2 : usual[0];
-    const high = values.length ? Math.min(1, Math.ceil(Math.max(...values) * 2) / 2) : usual[1];
+    const low = values.length ? Math.floor(Math.min(...values)) : usual[0];
+    const high = values.length ? Math.min(1, Math.ceil(Math.max(...values))) : usual[1];
     const ends = [Math.log10(this.twin.offer.rungs[0]) - 0.1, Math.log10(this.twin.offer.rungs.at(-1)) + 0.24];
     plot(svg, { x: ends, y: [low, Math.max(high, low + 1)], log: true, lines: series, dots: series, height: 230, xLabel: say("twin_axis") }, title);
     for (const tick of [...svg.querySelectorAll("text.tick[text-anchor=middle]")]) tick.remove();
+    for (const tick of svg.querySelectorAll("text.tick")) if (tick.textContent.includes(".")) tick.remove(); // half a decade
     const { rungs } = this.twin.offer;
     const width = Math.max(svg.clientWidth, 140);
     for (const nfe of rungs) {
@@ -161,6 +163,12 @@ export class Results {
     }
     const top = Math.max(high, low + 1);
     return (y) => 208 - ((y - low) / (top - low)) * 200;
+  }
+
+  /** The rungs that the axis shows: a second-order method's first may have fewer evaluations. */
+  points(climb, what) {
+    const shown = climb.rungs.filter((r) => r.nfe >= this.twin.offer.rungs[0]);
+    return shown.map((r) => [Math.log10(r.nfe), Math.log10(r[what])]);
   }
 
   name(climb) {

@@ -4,6 +4,7 @@ import { short } from "./plots.js";
 import { node } from "./twin_controls.js";
 import { components, density, field, product } from "./twin_math.js";
 import { REACH, arrows, dots, fitted, heat } from "./twin_pane.js";
+import { typeset } from "./typeset.js";
 import { say } from "./words.js";
 
 const SIDE = 112;
@@ -51,7 +52,7 @@ export class Steer {
     if (spec.steering.kind === "none") return;
     const { ideal_gap: gap, ideal_floor: floor, lanes } = this.made;
     const ran = lanes[this.index];
-    this.said.textContent = say("twin_steer_said", { label: ran.label, gap: short(ran.gap.sliced, 2), floor: short(this.made.floor.sliced, 2), exact: short(gap.sliced, 2), few: short(floor.sliced, 2) });
+    typeset(this.said, say("twin_steer_said", { label: ran.label, gap: short(ran.gap.sliced, 2), floor: short(this.made.floor.sliced, 2), exact: short(gap.sliced, 2), few: short(floor.sliced, 2) }));
   }
 
   paint() {

@@ -2,10 +2,11 @@
 
 import { short } from "./plots.js";
 import { node } from "./twin_controls.js";
+import { typeset } from "./typeset.js";
 import { say } from "./words.js";
 
 export function why(list, made) {
-  list.replaceChildren(...reasons(made).map((text) => node("li", { textContent: text })));
+  list.replaceChildren(...reasons(made).map((text) => typeset(node("li"), text)));
 }
 
 function reasons(made) {

@@ -8,6 +8,7 @@ const SYMBOLS = {
   "x₀": letter("x", "", "0"),
   "x_(t−1)": letter("x", "", "t−1"),
   "x_t": letter("x", "", "t"),
+  "x_T": letter("x", "", "T"),
   "ᾱ": letter("α", "over"),
   "α_t": letter("α", "", "t"),
   "β_t": letter("β", "", "t"),
