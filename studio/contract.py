@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from studio.controls import Steering
 from studio.gridding import Grids
 from studio.holding import Holdings
 from studio.noising import Lab
@@ -81,7 +82,8 @@ class Step:
     `index` counts from 0 to `total` - 1. `nfe` counts the network evaluations of this run so
     far as questions; `rows` the rows that went through the network for them (guidance doubles
     those). `step_ms` is the wall time since the previous Step, `forward_ms` this run's share
-    of the forwards in it. `delta` is ‖x̂0_cond − x̂0_uncond‖ per value (RMS), or None.
+    of the forwards in it. `delta` is ‖x̂0_cond − x̂0_uncond‖ per value (RMS), or None. `control`
+    holds, for each control, the RMS of what it added to each block, none where it did not act.
     """
 
     run: str
@@ -99,6 +101,7 @@ class Step:
     cond: tuple[bytes, ...] = ()
     uncond: tuple[bytes, ...] = ()
     delta: float | None = None
+    control: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,7 @@ class Engine(Protocol):
     """
 
     lab: Lab  # the forward process, what a model knows of it, inversion
+    steering: Steering  # controls, and what they are shown
     races: Races  # samplers side by side on one x_T
     twin: Twins  # samplers on mixtures in the plane, where every answer is exact
     grids: Grids  # one request over two of its fields

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 from studio.errors import BadRequest
 from studio.ranges import is_text, number
@@ -57,6 +57,61 @@ class Control:
     def active(self, step: int, steps: int) -> bool:
         """Whether it acts in step `step` of `steps`."""
         return self.scale > 0 and step / steps >= self.start and (step + 1) / steps <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class ControlInfo:
+    """What is known of a control network without loading it.
+
+    `preprocessor` with `settings` made the hints that it was trained on, "" where that is not
+    said; `base` is the checkpoint it was trained for, "" for any of its `family`.
+    """
+
+    id: str
+    title: str
+    family: str
+    preprocessor: str
+    settings: tuple[tuple[str, float], ...]
+    base: str
+    parameters: int
+    bytes: int
+    licence: str
+    card: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingInfo:
+    """A preprocessor's number: its default, its range and its step on a slider."""
+
+    name: str
+    default: float
+    least: float
+    most: float
+    step: float
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessorInfo:
+    """A way from a picture to a hint; the id "none" takes the picture as it is."""
+
+    id: str
+    title: str
+    settings: tuple[SettingInfo, ...] = ()
+
+
+class Steering(Protocol):
+    """The engine's verbs about controls. Pictures are kept through `Engine.keep`."""
+
+    def controls(self) -> tuple[ControlInfo, ...]: ...
+
+    def preprocessors(self) -> tuple[PreprocessorInfo, ...]: ...
+
+    def hint(self, control: Control, width: int, height: int) -> bytes:
+        """The very tensor that the control's network receives, as PNG bytes.
+
+        Raises NotFound for a picture that is not kept, BadRequest for a setting out of range.
+        """
+        ...
 
 
 def check_picture(name: str, id: Any) -> None:

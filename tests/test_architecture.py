@@ -15,6 +15,7 @@ CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
 CONTRACT = {
+    "controls",
     "axes", "contract", "gridding", "holding", "noising", "race_recipe", "racing", "recipe",
     "twinning",
 }  # fmt: skip

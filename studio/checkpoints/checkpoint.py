@@ -54,7 +54,11 @@ class Checkpoint(Protocol):
         ...
 
     def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
-        """Raw output (R, C or 2·C, H, W) of R rows, each at its own network time."""
+        """Raw output (R, C or 2·C, H, W) of R rows, each at its own network time.
+
+        Families that control networks exist for take a fourth argument: what is added to each of
+        their blocks, (R, …) each.
+        """
         ...
 
     def decode(self, x: Tensor, tiled: bool = False) -> Tensor:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Checkpoint
-from studio.checkpoints.conditions import join, some
+from studio.checkpoints.conditions import Conditions, join, some
 from studio.engine.run import Run
+from studio.engine.steering import Guide, Guides, residuals
 from studio.errors import OutOfMemory
 
 
@@ -60,6 +61,8 @@ def ask(
     x = inputs[0][0] if alone else torch.cat([i[0] for i in inputs])
     times = [t for i in inputs for t in i[1]]
     conditions = join([i[2] for i in inputs])
+    guides = [g for run, rows in zip(runs, names, strict=True) for g in run.guides(rows)]
+    norms: dict[Guide, list[float]] = {}
     start = time.perf_counter()
     per = weight(checkpoint, runs[0].shape)
     done: list[Tensor] = []
@@ -70,7 +73,7 @@ def ask(
         size = max(1, int(limit / per))
         part = slice(at, at + size)
         rows = (x[part], times[part], some(conditions, part))
-        answer = attempt(partial(checkpoint.predict, *rows))
+        answer = attempt(partial(_predict, checkpoint, guides[part], norms, *rows))
         if answer is None:
             if size == 1:
                 raise OutOfMemory("The device had no room for one picture; make it smaller.")
@@ -82,8 +85,26 @@ def ask(
     if raw.is_cuda:
         torch.cuda.synchronize()
     seconds = time.perf_counter() - start
+    for run in runs:
+        run.norms = tuple(tuple(norms.get(guide, ())) for guide in run.steered)
     split = raw.split([len(i[1]) for i in inputs])
     return list(zip(split, names, strict=True)), seconds, limit
+
+
+def _predict(
+    checkpoint: Checkpoint,
+    guides: Sequence[Guides],
+    norms: dict[Guide, list[float]],
+    x: Tensor,
+    times: Sequence[float],
+    conditions: Conditions,
+) -> Tensor:
+    """Raw rows, steered where a control acts; `norms` gets what each control added."""
+    if not any(guides):
+        return checkpoint.predict(x, times, conditions)
+    added, found = residuals(guides, x, times, conditions, checkpoint)
+    norms |= found
+    return checkpoint.predict(x, times, conditions, added)
 
 
 def attempt(call: Callable[[], Tensor]) -> Tensor | None:

@@ -30,6 +30,7 @@ from studio.contract import (
 )
 from studio.engine import offers
 from studio.engine.grid import Grids
+from studio.engine.hints import Steering
 from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
 from studio.engine.race import Races
@@ -69,6 +70,7 @@ class LocalEngine:
         self._closed = False
         self._broken: str | None = None
         self._uploads = Uploads()
+        self.steering = Steering(self._catalog, self._uploads)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self.lab = Lab(self._start_job, self._catalog)

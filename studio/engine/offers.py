@@ -6,10 +6,12 @@ import logging
 from dataclasses import fields, replace
 
 from studio.checkpoints.catalog import Catalog
+from studio.checkpoints.controlled import check_fit
 from studio.checkpoints.entry import Entry
 from studio.contract import CheckpointInfo, Choice, Choices, Request
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import SPACINGS
+from studio.engine import hints
 from studio.errors import BadRequest, StudioError
 from studio.recipe import MAX_PROMPT, check_work
 
@@ -99,12 +101,24 @@ def resolve(request: Request, catalog: Catalog) -> Request:
         )
     check_work(request, width, height, SAMPLERS[request.sampler].evaluations)
     _check_label(request, entry)
+    _check_steering(request, entry, catalog)
     if entry.guidance != "cfg" and request.guidance.kind == "cfg":
         guidance = replace(request.guidance, kind=entry.guidance)
         return request.with_(width=width, height=height, guidance=guidance)
     if entry.guidance != "embedded" and request.guidance.kind == "embedded":
         raise BadRequest(f"{entry.title} takes no guidance as an input; choose 'cfg' or 'none'.")
     return request.with_(width=width, height=height)
+
+
+def _check_steering(request: Request, entry: Entry, catalog: Catalog) -> None:
+    """Raise BadRequest or NotFound for a control that cannot steer it, or a picture it lacks."""
+    if entry.options.get("inpaints") and not request.mask:
+        raise BadRequest(
+            f"{entry.title} paints a part of a picture anew; give it a picture and a mask."
+        )
+    for control in request.controls:
+        check_fit(catalog.control(control.model), entry)
+        hints.check(control)
 
 
 def _check_label(request: Request, entry: Entry) -> None:

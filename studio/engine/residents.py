@@ -13,9 +13,12 @@ from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint, Progress
 from studio.checkpoints.conditions import Asked, Condition
 from studio.checkpoints.entry import Entry
+from studio.checkpoints.families import controlnet
+from studio.checkpoints.families.controlnet import Control
 from studio.checkpoints.load import load
 from studio.checkpoints.meter import Meter
 from studio.checkpoints.place import Place
+from studio.controls import MAX_CONTROLS
 from studio.engine import machine
 from studio.engine.previews import Painter
 from studio.errors import BadCheckpoint, OutOfMemory
@@ -38,6 +41,7 @@ class Residents:
         self._painters: dict[str, Painter] = {}
         self._damaged: dict[str, str] = {}  # what was said when they did not load
         self._prompts: OrderedDict[tuple[str, Asked], Condition] = OrderedDict()
+        self._controls: OrderedDict[str, Control] = OrderedDict()
 
     def __contains__(self, id: str) -> bool:
         return id in self._cache
@@ -151,6 +155,22 @@ class Residents:
                 return
             self.drop(id)
             machine.release(self.place)
+
+    def control(self, id: str) -> Control:
+        """A control's network, loaded if need be. Raises NotFound, BadCheckpoint.
+
+        Beyond those of one run they take at most a quarter of the budget.
+        """
+        if id not in self._controls:
+            self._controls[id] = controlnet.load(self.catalog.control(id), self.place)
+        self._controls.move_to_end(id)
+        while len(self._controls) > MAX_CONTROLS and self._controls_bytes > self.budget // 4:
+            self._controls.popitem(last=False)
+        return self._controls[id]
+
+    @property
+    def _controls_bytes(self) -> int:
+        return sum(control.bytes for control in self._controls.values())
 
     def painter(self, id: str) -> Painter:
         """The painter of a loaded checkpoint."""

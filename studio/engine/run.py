@@ -24,6 +24,7 @@ from studio.diffusion.samplers.ask import Answer, Ask
 from studio.diffusion.samplers.registry import SAMPLERS, levels_of
 from studio.engine.previews import Painter
 from studio.engine.start import Start, steps
+from studio.engine.steering import Guides, active
 from studio.engine.ticket import Ticket
 from studio.errors import BadRequest, StudioError
 from studio.imaging.encode import jpeg, psnr
@@ -42,11 +43,13 @@ class Run:
         painter: Painter,
         conditions: Mapping[str, Condition],
         start: Start | None = None,
+        steered: Guides = (),
     ) -> None:
         """Draws x_T, or noises what it starts from, and asks the first question; or BadRequest."""
         request = ticket.request
         self.ticket, self.checkpoint, self.painter = ticket, checkpoint, painter
-        self.recording, self.start = ticket.recording, start
+        self.recording, self.start, self.steered = ticket.recording, start, steered
+        self.norms: tuple[tuple[float, ...], ...] = ()  # RMS of what each control added, per block
         self.conditions = {n: start.extend(c) if start else c for n, c in conditions.items()}
         self.batch = self.live = request.count
         g = request.guidance
@@ -99,6 +102,10 @@ class Run:
     def names(self) -> tuple[str, ...]:
         """The rows that the question on the table needs, of "uncond" and "cond"."""
         return self.guidance.rows(self.path.share(self.ask.level))
+
+    def guides(self, names: tuple[str, ...]) -> list[Guides]:
+        """For each of the question's rows, the controls that steer it."""
+        return active(self.steered, names, self.live, self.ask.step, self.total)
 
     def narrow(self) -> None:
         """Go on with the first picture alone; the sampler's state keeps its shape."""
@@ -182,6 +189,7 @@ class Run:
             forward_ms=forward,
             left_s=left,
             shared_with=others,
+            control=self.norms,
             **drawn,
         )
 

@@ -25,6 +25,7 @@ from studio.engine.residents import Residents
 from studio.engine.rows import rows
 from studio.engine.run import Run
 from studio.engine.start import start
+from studio.engine.steering import guides
 from studio.engine.ticket import Ticket
 from studio.errors import StudioError
 from studio.holding import Reading
@@ -154,7 +155,9 @@ class Worker:
                 self.shelf.drop(ticket.recording)
             painter = self.residents.painter(request.model)
             begun = start(request, checkpoint, ticket.pictures)
-            self.running.append(Run(ticket, checkpoint, painter, conditions, begun))
+            networks = {c.model: self.residents.control(c.model) for c in request.controls}
+            steered = guides(request, ticket.pictures, checkpoint, networks)
+            self.running.append(Run(ticket, checkpoint, painter, conditions, begun, steered))
 
     def _denoise(self) -> None:
         group = batcher.choose(self.running, self._limit)

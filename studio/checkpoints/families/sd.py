@@ -22,6 +22,7 @@ from studio.checkpoints.entry import MAX_JSON, Entry
 from studio.checkpoints.folder import Folder
 from studio.checkpoints.parts import Autoencoder, size
 from studio.checkpoints.similar import Captions
+from studio.checkpoints.single import SingleFile
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
@@ -80,7 +81,13 @@ class StableDiffusion:
         return {"context": self.text.hidden(asked.text)}
 
     @torch.no_grad()
-    def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        t: Sequence[float],
+        conditions: Conditions,
+        residuals: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         times = torch.tensor(t, dtype=torch.float32, device=x.device)
         if self.inpaints:
             x = torch.cat([x, self._beside(x, conditions)], 1)
@@ -89,11 +96,13 @@ class StableDiffusion:
             x,
             times,
             encoder_hidden_states=conditions["context"],
-            added_cond_kwargs=self._added(conditions),
+            added_cond_kwargs=self.added(conditions),
+            down_block_additional_residuals=residuals[:-1] if residuals else None,
+            mid_block_additional_residual=residuals[-1] if residuals else None,
             return_dict=False,
         )[0]
 
-    def _added(self, conditions: Conditions) -> dict[str, Tensor] | None:
+    def added(self, conditions: Conditions) -> dict[str, Tensor] | None:
         """What the UNet is told beside the text."""
         return None
 
@@ -145,5 +154,10 @@ def _concepts(entry: Entry) -> tuple[str, ...]:
 
 
 def load(entry: Entry, device: str, progress: Progress, others: dict) -> StableDiffusion:
-    """A Stable Diffusion folder; raises BadCheckpoint with a sentence."""
-    return StableDiffusion(entry, device, progress, Folder(entry, device))
+    """A Stable Diffusion folder or file; raises BadCheckpoint with a sentence."""
+    return StableDiffusion(entry, device, progress, source(entry, device))
+
+
+def source(entry: Entry, device: str) -> Folder | SingleFile:
+    """What hands out the checkpoint's parts."""
+    return SingleFile(entry, device) if "single" in entry.options else Folder(entry, device)

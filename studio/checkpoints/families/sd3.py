@@ -59,12 +59,19 @@ class StableDiffusion3:
         return {"context": context, "pooled": torch.cat([pooled for _, pooled in each])}
 
     @torch.no_grad()
-    def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        t: Sequence[float],
+        conditions: Conditions,
+        residuals: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         return self.network(
             x,
             encoder_hidden_states=conditions["context"],
             pooled_projections=conditions["pooled"],
             timestep=torch.tensor(t, dtype=torch.float32, device=x.device),
+            block_controlnet_hidden_states=residuals,
             return_dict=False,
         )[0]
 

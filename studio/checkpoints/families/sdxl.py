@@ -15,8 +15,7 @@ from torch import Tensor
 from studio.checkpoints.checkpoint import Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions
 from studio.checkpoints.entry import Entry
-from studio.checkpoints.families.sd import StableDiffusion
-from studio.checkpoints.folder import Folder
+from studio.checkpoints.families.sd import StableDiffusion, source
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -46,10 +45,10 @@ class StableDiffusionXL(StableDiffusion):
         numbers = (*original[::-1], *asked.crop[::-1], *last)
         return torch.tensor(numbers, dtype=torch.float32, device=self.device)
 
-    def _added(self, conditions: Conditions) -> dict[str, Tensor]:
+    def added(self, conditions: Conditions) -> dict[str, Tensor]:
         return {"text_embeds": conditions["pooled"], "time_ids": conditions["told"]}
 
 
 def load(entry: Entry, device: str, progress: Progress, others: dict) -> StableDiffusionXL:
-    """A folder of Stable Diffusion XL or its refiner; raises BadCheckpoint with a sentence."""
-    return StableDiffusionXL(entry, device, progress, Folder(entry, device))
+    """A folder or file of XL or its refiner; raises BadCheckpoint with a sentence."""
+    return StableDiffusionXL(entry, device, progress, source(entry, device))

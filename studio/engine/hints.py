@@ -1,0 +1,97 @@
+"""What a control's network is shown, and what there is to choose from: no torch, any thread."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from studio.checkpoints.catalog import Catalog
+from studio.checkpoints.controlled import ControlEntry
+from studio.controls import Control, ControlInfo, PreprocessorInfo, SettingInfo
+from studio.engine.uploads import Uploads
+from studio.errors import BadRequest
+from studio.imaging.encode import png
+from studio.imaging.fit import cut
+from studio.imaging.pictures import open_picture
+from studio.imaging.preprocessors import PREPROCESSORS, Setting
+from studio.recipe import MAX_SIDE
+
+NONE = "none"
+
+
+class Steering:
+    """The engine's verbs about controls; see `controls.Steering`."""
+
+    def __init__(self, catalog: Catalog, uploads: Uploads) -> None:
+        self._catalog, self._uploads = catalog, uploads
+
+    def controls(self) -> tuple[ControlInfo, ...]:
+        return tuple(info(entry) for entry in self._catalog.controls.values())
+
+    def preprocessors(self) -> tuple[PreprocessorInfo, ...]:
+        return (
+            PreprocessorInfo(NONE, "As it is"),
+            *(
+                PreprocessorInfo(id, made.title, tuple(map(_slider, made.settings)))
+                for id, made in PREPROCESSORS.items()
+            ),
+        )
+
+    def hint(self, control: Control, width: int, height: int) -> bytes:
+        for side in (width, height):
+            if not 32 <= side <= MAX_SIDE:
+                raise BadRequest(f"A hint has sides of 32 to {MAX_SIDE} pixels, not {side}.")
+        return png(shown(control, self._uploads.png(control.image), width, height))
+
+
+def _slider(s: Setting) -> SettingInfo:
+    return SettingInfo(s.name, s.default, s.least, s.most, s.step)
+
+
+def info(entry: ControlEntry) -> ControlInfo:
+    """What the face is told of a control."""
+    return ControlInfo(
+        id=entry.id,
+        title=entry.title,
+        family=entry.family,
+        preprocessor=entry.preprocessor,
+        settings=entry.settings,
+        base=entry.base,
+        parameters=entry.parameters,
+        bytes=entry.bytes,
+        licence=entry.licence,
+        card=entry.card,
+    )
+
+
+def check(control: Control) -> None:
+    """Raise BadRequest for a preprocessor or a setting that there is not."""
+    if control.preprocess == NONE:
+        return
+    if control.preprocess not in PREPROCESSORS:
+        raise BadRequest(
+            f"There is no preprocessor “{control.preprocess[:40]}”; choose one from the list."
+        )
+    made = PREPROCESSORS[control.preprocess]
+    settings = dict(control.settings)
+    unknown = set(settings) - {setting.name for setting in made.settings}
+    if unknown:
+        raise BadRequest(f"{made.title} has no setting “{sorted(unknown)[0][:40]}”.")
+    for s in made.settings:
+        value = settings.get(s.name, s.default)
+        if not s.least <= value <= s.most:
+            raise BadRequest(
+                f"The setting {s.name} of {made.title} must be between {s.least:g} and "
+                f"{s.most:g}, not {value:g}."
+            )
+
+
+def shown(control: Control, picture: bytes, width: int, height: int) -> np.ndarray:
+    """What the control's network receives, as a picture (height, width, 3) uint8.
+
+    `picture` is the source, PNG bytes. Raises BadRequest for an unknown preprocessor or setting.
+    """
+    check(control)
+    rgb = cut(open_picture(picture), width, height)
+    if control.preprocess == NONE:
+        return rgb
+    return PREPROCESSORS[control.preprocess](rgb, **dict(control.settings))
