@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from studio.imaging.filters import drawing, line_art, palette, soft_edge, tile
+
 STROKE_BLUR, STROKE_LOW, STROKE_HIGH = 1.6, 40, 100
 
 
@@ -98,5 +100,26 @@ PREPROCESSORS = {
             Setting("simplify", 1.5, 0, 6, 0.1),
             Setting("least", 10, 0, 60, 1),
         ),
+    ),
+    "drawing": Preprocessor(
+        drawing,
+        "Drawing",
+        (Setting("threshold", 60, 5, 250, 5), Setting("width", 3, 1, 15, 1)),
+    ),
+    "soft_edge": Preprocessor(
+        soft_edge,
+        "Soft edges",
+        (Setting("blur", 1.0, 0, 5, 0.1), Setting("gain", 1.0, 0.2, 4, 0.1)),
+    ),
+    "line_art": Preprocessor(
+        line_art,
+        "Line art",
+        (Setting("width", 3.0, 0.5, 15, 0.5), Setting("threshold", 6, 1, 60, 1)),
+    ),
+    "tile": Preprocessor(tile, "Blur (tile)", (Setting("factor", 8, 1, 32, 1),)),
+    "palette": Preprocessor(
+        palette,
+        "Palette",
+        (Setting("colours", 8, 2, 64, 1), Setting("blocks", 32, 2, 128, 1)),
     ),
 }
