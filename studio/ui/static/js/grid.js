@@ -6,6 +6,7 @@ import { say, sayMessage } from "./words.js";
 
 const KEPT = "xt-grid";
 const LEAST = 76; // CSS pixels of a cell
+const EASY = 128; // large enough, where all rows cannot be in sight
 const MOST = 256;
 
 export const MOUNTS = {
@@ -279,7 +280,9 @@ class GridStage {
     this.box.style.setProperty("--labels", `${most}px`);
     const labels = this.box.querySelector("tbody th")?.offsetWidth || most;
     const room = (this.box.clientWidth - labels - 6) / columns - 6.5;
-    const side = Math.floor(Math.max(LEAST, Math.min(MOST, room)));
+    const rows = this.value.y ? this.value.y.values.length : 1;
+    const tall = Math.max(EASY, (window.innerHeight - 270) / rows - 6); // all in sight, if they can be
+    const side = Math.floor(Math.max(LEAST, Math.min(MOST, room, tall)));
     this.box.style.setProperty("--side", `${side}px`);
     if (side === this.side) return;
     this.side = side;
