@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.checkpoints.entry import Entry, check_inside, read_json
-from studio.checkpoints.layouts import dit, exact, flux, pixart, pixel, sd, sd3, sdxl
+from studio.checkpoints.layouts import dit, exact, flux, pixart, pixel, sd, sd3, sdxl, single
 from studio.errors import BadCheckpoint
 
 Describe = Callable[[Path], Entry]
 
 
 def inspect(folder: Path) -> Entry:
-    """The entry of one checkpoint folder; raises BadCheckpoint with a sentence."""
+    """The entry of one checkpoint, a folder or a file; raises BadCheckpoint with a sentence."""
+    if folder.is_file():
+        return single.describe(folder)
     check_inside(folder)
     if (folder / "model_index.json").is_file():
         return pipeline(folder)(folder)
