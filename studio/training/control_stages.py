@@ -35,13 +35,15 @@ def train(args: argparse.Namespace) -> int:
     cache = control.Cache(base, hints.pack(args.kind, data.pixels, rows, args.seed))
     some = _held(args, recipe, data, pipe, SHEET, args.kind)
     draw = {"vae": pipe.vae, "some": some, "steps": recipe.sample_steps}
-    free = control_data.generate(pipe.unet, None, **draw)
-    print(f"without control: {control_data.score(free, some)}")
+    free: list = []  # drawn once, at the first sheet
 
     def sheet(network: ControlNetModel, step: int) -> None:
+        if not free:
+            free.append(control_data.generate(pipe.unet, None, **draw))
+            print(f"without control: {control_data.score(free[0], some)}")
         followed = control_data.generate(pipe.unet, network, **draw)
         print(f"with control: {control_data.score(followed, some)}")
-        control_data.draw(folder / f"sheet-{step:06d}.png", some, followed, free)
+        control_data.draw(folder / f"sheet-{step:06d}.png", some, followed, free[0])
 
     start = args.start and ControlNetModel.from_pretrained(arguments.made(args.start, "control"))
     trained = control.train(
