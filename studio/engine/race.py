@@ -15,7 +15,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from studio import contract
 from studio.contract import Request, View
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.engine import race_rules
@@ -44,6 +43,7 @@ from studio.racing import (
 )
 
 if TYPE_CHECKING:
+    from studio.engine.engine import LocalEngine
     from studio.engine.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Races:
 
     def __init__(
         self,
-        engine: contract.Engine,
+        engine: LocalEngine,
         make: Callable[..., Ticket],
         accept: Callable[[Sequence[Ticket]], int],
         start: Callable[[Callable[[Worker], Job]], Future],

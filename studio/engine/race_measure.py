@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 TIMED = 6  # forwards, of which the fastest counts
 NO_LIMIT = "It adds noise: it ends elsewhere than the flow, however many evaluations it gets."
+LPIPS = "LPIPS is not measured: its net does not come with the studio."
 SECONDS = "Seconds alone: its evaluations times a forward measured alone, and a decode."
 
 
@@ -65,7 +66,7 @@ def measure(
         references=tuple(each.said for each in walked.values()),
         convergence=convergence,
         seconds=merged.ended - merged.began,
-        notes=(SECONDS,),
+        notes=(SECONDS, LPIPS) if walked else (SECONDS,),
     )
 
 

@@ -146,6 +146,7 @@ def references(
 
 
 def _walked(checkpoint: Checkpoint, guidance: Guidance, full: Ticket, half: Ticket) -> Walked:
+    assert full.state is not None and half.state is not None  # both have finished
     picture = decoded(checkpoint, full.state[0])
     said = Reference(
         guidance=guidance,

@@ -61,7 +61,7 @@ def evaluations(lane: Lane, path: Path) -> int:
         ask = next(run)
         while True:
             asked += 1
-            ask = run.send(Answer(ask.x, blank, blank, blank))  # type: ignore[arg-type]
+            ask = run.send(Answer(ask.x, blank, blank, blank))
     except StopIteration:
         return asked
 
