@@ -19,6 +19,7 @@ COMMANDS = {
     "noise": ("studio.cli.noise", "noise a picture and print the forward process's numbers"),
     "grid": ("studio.cli.grid", "one request over two of its fields, as one PNG"),
     "race": ("studio.cli.race", "samplers on one x_T, and how near each comes"),
+    "control": ("studio.cli.control", "make a picture that follows another's lines"),
     "models": ("studio.cli.models", "list, show, check and convert checkpoints"),
     "train": ("studio.training.cli", "data, training and export of the embedded models"),
 }

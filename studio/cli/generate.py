@@ -10,8 +10,10 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from studio.cli import machine
 from studio.cli.bundle import write_bundle
@@ -30,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Every field of a Request is an option."""
     configure_request(parser)
     add = parser.add_argument
+    add("--image", type=Path, help="a picture to start from")
+    add("--mask", type=Path, help="of that picture, white where it is painted anew")
+    add("--strength", type=float, help="0 to 1: how much noise the picture gets")
     add("--out", type=Path, default=Path("out.png"), help="the PNG; out-1.png … for further ones")
     add("--record", type=Path, help="the run as a film: .gif or .mp4")
     add("--bundle", type=Path, help="a folder for the run as small frames and run.json")
@@ -68,9 +73,9 @@ def run(args: argparse.Namespace) -> int:
     check_folders(args.out, args.record, args.bundle)
     engine = LocalEngine(machine.settings(args))
     try:
-        request = asked(args, engine)
+        request = pictured(args, engine, asked(args, engine))
         id = engine.start(warm=False).submit(request, View(preview="off"))
-        finished = _watch(engine, id, quiet=args.json)
+        finished = watch(engine, id, quiet=args.json)
         files = [args.out.with_stem(f"{args.out.stem}-{k}") if k else args.out
                  for k in range(len(finished.pictures))]  # fmt: skip
         for k, (file, picture) in enumerate(zip(files, finished.pictures, strict=True)):
@@ -82,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             write_bundle(engine, finished, args.bundle)
     finally:
         engine.close()
-    print(json.dumps(_line(finished, files), ensure_ascii=False))
+    print(json.dumps(line(finished, files), ensure_ascii=False))
     return 0
 
 
@@ -123,8 +128,29 @@ def changed(args: argparse.Namespace, request: Request) -> Request:
     return request.with_(guidance=Guidance(**guidance), **given)
 
 
-def _watch(engine: LocalEngine, id: str, quiet: bool) -> Finished:
-    """Follow the run to its end; Ctrl-C stops it."""
+def pictured(args: argparse.Namespace, engine: LocalEngine, request: Request) -> Request:
+    """The request with the pictures that were given; the engine keeps them."""
+    given: dict[str, Any] = {}
+    for name in ("image", "mask"):
+        if getattr(args, name):
+            given[name] = keep(engine, getattr(args, name))
+    if args.strength is not None:
+        given["strength"] = args.strength
+    return request.with_(**given)
+
+
+def keep(engine: LocalEngine, file: Path) -> str:
+    """The id of a picture file, kept by the engine; raises BadPicture or BadRequest."""
+    try:
+        return engine.keep(file.read_bytes())
+    except OSError:
+        raise BadRequest(f"The picture {file} cannot be read.") from None
+
+
+def watch(
+    engine: LocalEngine, id: str, quiet: bool, heard: Callable[[Step], None] | None = None
+) -> Finished:
+    """Follow the run to its end; Ctrl-C stops it. `heard` is told of every step."""
 
     def say(text: str) -> None:
         if not quiet:
@@ -136,6 +162,8 @@ def _watch(engine: LocalEngine, id: str, quiet: bool) -> Finished:
                 say(f"{event.model}: {event.doing}")
             elif isinstance(event, Step):
                 say(f"step {event.index + 1} of {event.total}, {event.step_ms:.0f} ms")
+                if heard:
+                    heard(event)
             elif isinstance(event, Failed):
                 raise StudioError(event.message)
             elif isinstance(event, Cancelled):
@@ -149,7 +177,8 @@ def _watch(engine: LocalEngine, id: str, quiet: bool) -> Finished:
     raise StudioError("The run ended without a picture.")
 
 
-def _line(finished: Finished, files: list[Path]) -> dict:
+def line(finished: Finished, files: list[Path]) -> dict:
+    """What the line of JSON says of a run."""
     return {
         "recipe": asdict(finished.request),
         "nfe": finished.nfe,

@@ -10,7 +10,6 @@ from diffusers import (
     DDIMScheduler,
     DPMSolverMultistepScheduler,
     StableDiffusionControlNetPipeline,
-    UNet2DConditionModel,
 )
 from PIL import Image
 
@@ -28,7 +27,7 @@ from studio.engine.ticket import Ticket
 from studio.errors import BadRequest, NotFound
 from studio.imaging.encode import png
 from studio.settings import Settings
-from tests.engine.tiny import sd_folder
+from tests.engine.tiny import control_folder, sd_folder
 from tests.engine.watching import request
 
 STEPS, SCALE = 4, 4.0
@@ -41,19 +40,6 @@ def drawing(seed):
 
 
 PICTURES = {A: png(drawing(1)), B: png(drawing(2))}
-
-
-def control_folder(folder, base, seed, **said):
-    """A control of random weights, its zero convolutions moved, for a base's UNet."""
-    torch.manual_seed(seed)
-    unet = UNet2DConditionModel.from_pretrained(base / "unet")
-    net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 8, 16))
-    with torch.no_grad():
-        for name, p in net.named_parameters():
-            if name.startswith(("controlnet_", "controlnet_cond_embedding.conv_out")):
-                p.copy_(0.3 * torch.randn_like(p))
-    net.save_pretrained(folder)
-    (folder / "studio.json").write_text(json.dumps({"title": folder.name, "control": said}))
 
 
 @pytest.fixture(scope="module")

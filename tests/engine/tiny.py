@@ -126,3 +126,18 @@ def sd_folder(
     (folder / "concepts.json").write_text(json.dumps(["red disc", "blue cross"]))
     (folder / "README.md").write_text("---\nlicense: mit\n---\n# Random\n\nNothing was learned.\n")
     return folder
+
+
+def control_folder(folder: Path, base: Path, seed: int, **said: str) -> None:
+    """A control of random weights, its zero convolutions moved, for a base's UNet."""
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel.from_pretrained(base / "unet")
+    net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 8, 16))
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if name.startswith(("controlnet_", "controlnet_cond_embedding.conv_out")):
+                p.copy_(0.3 * torch.randn_like(p))
+    net.save_pretrained(folder)
+    (folder / "studio.json").write_text(json.dumps({"title": folder.name, "control": said}))

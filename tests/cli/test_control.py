@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from studio.__main__ import main
+from studio.imaging.preprocessors import PREPROCESSORS
+from studio.store.files import read_recipe
+from tests.engine.tiny import control_folder, sd_folder, shape_picture
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    sd_folder(folder / "random", "epsilon")
+    control_folder(folder / "lines", folder / "random", 5, base="random", preprocessor="canny")
+    return folder
+
+
+def call(capsys, models, *options):
+    words = ["--models", models, "--threads", 1, "--steps", 4, "--json", *options]
+    status = main(["control", *map(str, words)])
+    return status, capsys.readouterr()
+
+
+@pytest.fixture
+def picture(tmp_path):
+    Image.fromarray(shape_picture("red", "disc", 64)).save(tmp_path / "in.png")
+    return tmp_path / "in.png"
+
+
+def test_the_picture_the_hint_and_the_residuals_come_out(capsys, models, picture, tmp_path):
+    out, hint, bare = (tmp_path / f"{name}.png" for name in ("out", "hint", "bare"))
+    status, printed = call(capsys, models, "--image", picture, "--prompt", "red disc", "--seed", 3,
+                           "--setting", "blur=0", "--start", 0.5,
+                           "--out", out, "--hint", hint, "--without", bare)  # fmt: skip
+    assert status == 0, printed.err
+    said = json.loads(printed.out)
+    (control,) = said["recipe"]["controls"]
+    assert control["model"] == "lines" and control["preprocess"] == "canny"
+    assert [len(norms) for norms in said["residual_rms"]] == [0, 0, 5, 5]
+    assert min(said["residual_rms"][3]) > 0
+    expected = PREPROCESSORS["canny"](shape_picture("red", "disc", 64), blur=0)
+    assert np.array_equal(np.asarray(Image.open(hint)), expected)
+    assert (np.asarray(Image.open(out)) != np.asarray(Image.open(bare))).any()
+    assert json.loads(read_recipe(bare))["controls"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--control", "nowhere"], "no control"),
+        (["--scale", 7], "control's scale must be between 0 and 2"),
+        (["--setting", "low"], "NAME=NUMBER"),
+        (["--setting", "lower=3"], "has no setting"),
+        (["--setting", "low=-3"], "must be between"),
+        (["--preprocess", "magic"], "no preprocessor"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_said_in_a_sentence(capsys, models, picture, options, sentence):
+    status, printed = call(capsys, models, "--image", picture, *options)
+    assert status == 2 and sentence in printed.err and printed.out == ""
+
+
+def test_a_picture_that_is_none_is_refused(capsys, models, tmp_path):
+    (tmp_path / "in.png").write_bytes(b"GIF89a")
+    status, printed = call(capsys, models, "--image", tmp_path / "in.png")
+    assert status == 2 and "not a PNG" in printed.err
