@@ -55,10 +55,11 @@ class Classes:
         """Sentences about a text that names no class, or is not to be without one."""
         if not text.strip() or self.find(text) is not None:
             return ()
-        said = f"“{text.strip()[:80]}” names none of the {len(self.names)} classes of this checkpoint"
+        text, count = text.strip()[:80], len(self.names)
         if self.null is None:
-            return (f"{said}; “{self.names[0][:80]}” was drawn.",)
-        return (f"{said}; it was drawn without one.",)
+            first = self.names[0][:80]
+            return (f"“{text}” names none of {count} classes; “{first}” was drawn instead.",)
+        return (f"“{text}” names none of {count} classes; it was drawn without one.",)
 
 
 def _synonyms(name: str) -> Sequence[str]:

@@ -37,6 +37,7 @@ _NAMES = {
     "guidance rescale": "name_rescale",
     "guidance interval": "name_interval",
     "η (eta)": "name_eta",
+    "number of guided channels": "name_channels",
     "number of training steps T": "name_noise_T",
     "number of seeds": "name_noise_seeds",
     "flow shift": "name_noise_shift",

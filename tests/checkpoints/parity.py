@@ -69,18 +69,17 @@ def visiting(kind, way: Way, steps: int, spacing: str, **config):
     class Visiting(kind):
         last = None
 
-        def set_timesteps(self, num_inference_steps=None, device=None, **ignored):
+        def set_timesteps(self, num_inference_steps=None, device=None, sigmas=None, mu=None):
             super().set_timesteps(steps)
-            sigmas = [lv.sigma if way.kind == "flow" else lv.sigma_k for lv in places]
+            kept = torch.float32 if way.kind == "flow" else self.timesteps.dtype
+            visited = [lv.sigma if way.kind == "flow" else lv.sigma_k for lv in places]
             times = [lv.t for lv in places[:-1]]
             if len(self.timesteps) > steps:  # Heun's: every level but the first twice
-                sigmas = [sigmas[0], *(s for s in sigmas[1:-1] for _ in "ab"), sigmas[-1]]
+                visited = [visited[0], *(s for s in visited[1:-1] for _ in "ab"), visited[-1]]
                 times = [times[0], *(t for t in times[1:] for _ in "ab")]
             if hasattr(self, "sigmas"):
-                self.sigmas = torch.tensor(sigmas)
-            self.timesteps = torch.tensor(times, dtype=torch.float64).to(
-                torch.float32 if way.kind == "flow" else torch.int64
-            )
+                self.sigmas = torch.tensor(visited)
+            self.timesteps = torch.tensor(times, dtype=torch.float64).to(kept)
 
         def step(self, *given, **named):
             out = super().step(*given, **named)

@@ -247,4 +247,4 @@ def pixel_folder(
         clip_sample=clip_sample,
         timestep_spacing="trailing",
     )
-    return write(folder, "DDPMPipeline", {"unet": shaken(network), "scheduler": scheduler})
+    return write(folder, "DDPMPipeline", {"unet": shaken(network, 0.1), "scheduler": scheduler})

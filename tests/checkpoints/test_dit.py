@@ -68,11 +68,11 @@ def test_the_final_state_is_the_library_s(studio, pipeline, sampler):
 
 
 def test_in_a_mixed_batch_every_run_ends_as_the_library_s(studio, pipeline):
-    arrivals = [
-        (k, recipe(sampler, 1 + 3 * (k % 2), 7 + k)) for k, sampler in enumerate(SAMPLERS)
-    ]
+    arrivals = [(k, recipe(sampler, 1 + 3 * (k % 2), 7 + k)) for k, sampler in enumerate(SAMPLERS)]
     for state, (_, asked) in zip(studio.together(arrivals), arrivals, strict=True):
-        assert_same(state, theirs(pipeline, studio, asked["sampler"], asked["label"], asked["seed"]))
+        assert_same(
+            state, theirs(pipeline, studio, asked["sampler"], asked["label"], asked["seed"])
+        )
 
 
 @pytest.mark.parametrize("guided", [0, 3])
@@ -115,7 +115,7 @@ def test_without_a_class_all_rows_are_the_null_class(studio):
 def test_a_prompt_that_names_no_class_gets_a_note(studio):
     checkpoint = studio.checkpoint("dit")
     (note,) = checkpoint.notes("zebra")
-    assert "none of the 1000 classes" in note
+    assert "none of 1000 classes" in note
     assert checkpoint.notes("blue bar") == () and checkpoint.known("blue bar")
     assert checkpoint.nearest("disc red")[0] == ("red disc", 1.0)
 
@@ -131,8 +131,12 @@ def test_an_entry_tells_the_classes(studio):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"label": 1000}, "classes 0 to 999"), ({"width": 128}, "square"), ({"width": 72, "height": 72}, "multiples of 16")],
-)  # fmt: skip
+    [
+        ({"label": 1000}, "classes 0 to 999"),
+        ({"width": 128}, "square"),
+        ({"width": 72, "height": 72}, "multiples of 16"),
+    ],
+)
 def test_what_a_dit_cannot_draw_is_refused(studio, changes, words):
     with pytest.raises(BadRequest, match=words):
         studio.run(**recipe() | changes)

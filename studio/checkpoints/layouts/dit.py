@@ -133,7 +133,9 @@ def _options(folder: Path, time: str, guided: int) -> dict[str, Any]:
     said = read_json(file) if file.is_file() else {}
     time, guided = said.get("time_embedding", time), said.get("guided_channels", guided)
     if time not in TIMES:
-        raise BadCheckpoint(f"{folder.name} has a time embedding of neither official nor diffusers.")
+        raise BadCheckpoint(
+            f"{folder.name} has a time embedding of neither official nor diffusers."
+        )
     if type(guided) is not int or not 0 <= guided <= 64:
         raise BadCheckpoint(f"{folder.name} says {str(guided)[:20]!r} channels are guided.")
     return {"time_embedding": time, "guided_channels": guided}

@@ -46,7 +46,9 @@ def describe(folder: Path) -> Entry:
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= 10:
         raise BadCheckpoint(f"{folder.name} does not say how large its states are.")
     if unet.get("class_embed_type") is not None or unet.get("time_embedding_type") == "fourier":
-        raise BadCheckpoint(f"{folder.name} has a UNet that wants its time or class in another way.")
+        raise BadCheckpoint(
+            f"{folder.name} has a UNet that wants its time or class in another way."
+        )
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     return Entry(
         **common(folder, ("unet",)),
