@@ -61,6 +61,8 @@ def info(entry: Entry, loaded: bool = False) -> CheckpointInfo:
         prediction=entry.prediction,
         conditions=entry.conditions,
         classes=entry.classes,
+        framed=entry.family == "sdxl",
+        refines=entry.options.get("scored") is True,
         defaults=defaults(entry),
         examples=entry.examples,
         card=entry.card,
@@ -101,6 +103,7 @@ def resolve(request: Request, catalog: Catalog) -> Request:
         )
     check_work(request, width, height, SAMPLERS[request.sampler].evaluations)
     _check_label(request, entry)
+    _check_refiner(request, entry, catalog)
     _check_steering(request, entry, catalog)
     if entry.guidance != "cfg" and request.guidance.kind == "cfg":
         guidance = replace(request.guidance, kind=entry.guidance)
@@ -119,6 +122,22 @@ def _check_steering(request: Request, entry: Entry, catalog: Catalog) -> None:
     for control in request.controls:
         check_fit(catalog.control(control.model), entry)
         hints.check(control)
+
+
+def _check_refiner(request: Request, entry: Entry, catalog: Catalog) -> None:
+    """Raise BadRequest or NotFound for a refiner that cannot go on with the model's states."""
+    if not request.refiner:
+        return
+    other = catalog[request.refiner]
+    pixels = (entry.size // entry.latent[1], other.size // other.latent[1])
+    if other.latent[0] != entry.latent[0] or pixels[0] != pixels[1]:
+        raise BadRequest(
+            f"{other.title} has states of another kind than {entry.title}; it cannot refine them."
+        )
+    if other.options.get("inpaints"):
+        raise BadRequest(f"{other.title} is made for inpainting; it cannot refine.")
+    if other.square and request.width != request.height:
+        raise BadRequest(f"{other.title} makes square pictures only; give two equal sides.")
 
 
 def _check_label(request: Request, entry: Entry) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from studio.diffusion import guidance, noise
 from studio.diffusion.prediction import to_x0_eps, within
 from studio.diffusion.samplers.ask import Answer, Ask
 from studio.diffusion.samplers.registry import SAMPLERS, levels_of
+from studio.engine import handover
 from studio.engine.previews import Painter
 from studio.engine.start import Start, steps
 from studio.engine.steering import Guides, active
@@ -71,19 +72,13 @@ class Run:
         else:
             x = drawn.first() * self.path.first(way[0])
         self.xt_sha256 = hashlib.sha256(x.numpy().tobytes()).hexdigest()
-        sampler = SAMPLERS[request.sampler]
-        choices = {"eta": request.eta, "variance": checkpoint.variance}
-        options = {o: choices[o] for o in sampler.options if o in choices}
-        self.coroutine = sampler.method(
-            x.to(device),
-            self.path,
-            way,
-            noise=lambda step, stage=0: drawn(step, stage).to(device),
-            **options,
-        )
-        self.ask: Ask | None = next(self.coroutine)
+        self.shape, self.drawn = shape, drawn
+        self.before = 0  # steps that an earlier checkpoint made
+        mine = handover.before(way, self.path, request.handover) if request.refiner else way
+        self.end = mine[-1] if len(mine) < len(way) else None  # where another takes over
+        self.ask: Ask | None
+        self._walk(x.to(device), mine)
         self.state: Tensor | None = None  # the final one
-        self.shape = shape
         self.nfe = self.rows = 0
         self.step_ms: list[float] = []
         self.forward_ms = 0.0  # since the last step
@@ -92,6 +87,41 @@ class Run:
         self.due = 0.0  # when the next preview may be drawn
         self.began = self.mark = time.perf_counter()
         self._stacked: tuple[tuple, Conditions] | None = None
+
+    def _walk(self, x: Tensor, way: Sequence[Any]) -> None:
+        """Begin a walk and ask its first question. Noise is keyed by the step of the whole run."""
+        request, device, before = self.ticket.request, self.checkpoint.device, self.before
+        sampler = SAMPLERS[request.sampler]
+        choices = {"eta": request.eta, "variance": self.checkpoint.variance}
+        options = {o: choices[o] for o in sampler.options if o in choices}
+        self.coroutine = sampler.method(
+            x,
+            self.path,
+            way,
+            noise=lambda step, stage=0: self.drawn(step + before, stage)[: len(x)].to(device),
+            **options,
+        )
+        self.ask = self._asked(next(self.coroutine))
+
+    def _asked(self, ask: Ask) -> Ask:
+        """A question as the run puts it: its step counted from the run's first."""
+        return replace(ask, step=ask.step + self.before) if self.before else ask
+
+    def refine(
+        self, checkpoint: Checkpoint, painter: Painter, conditions: Mapping[str, Condition]
+    ) -> None:
+        """Go on with another checkpoint from where the first ended. Raises BadRequest."""
+        handover.check(self.checkpoint, checkpoint)
+        request, end = self.ticket.request, self.end
+        self.checkpoint, self.painter, self.conditions = checkpoint, painter, dict(conditions)
+        self.path = checkpoint.path.sized(*self.shape[1:])
+        way = levels_of(SAMPLERS[request.sampler], self.path, request.steps, request.spacing)
+        mine = handover.after(end, way, self.path)
+        self.before = len(self.step_ms)
+        self.total = self.before + len(mine) - 1
+        self.batch, self.memory, self._stacked, self.steered = self.live, None, None, ()
+        self.end, x, self.state = None, self.state, None
+        self._walk(x.to(checkpoint.device), mine)
 
     @property
     def signature(self) -> tuple:
@@ -153,13 +183,13 @@ class Run:
 
     def _send(self, answer: Answer) -> None:
         try:
-            ask = self.coroutine.send(answer)
+            ask = self._asked(self.coroutine.send(answer))
             blended = self.start is not None and ask.stage == 0
             self.ask = replace(ask, x=self.start.blend(ask.x, ask.level)) if blended else ask
         except StopIteration as end:
             self.ask, self.state = None, end.value[: self.live]
             if self.start is not None:
-                self.state = self.start.blend(self.state, self.path.clean)
+                self.state = self.start.blend(self.state, self.end or self.path.clean)
             if not bool(torch.isfinite(self.state).all()):
                 raise StudioError(
                     "The numbers ran out of range on the way; lower the guidance scale or take "

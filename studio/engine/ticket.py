@@ -35,12 +35,18 @@ class Ticket:
     stream: Stream = field(default_factory=Stream)
     cancelled: bool = False
     finishing: bool = False
+    refining: bool = False  # the first checkpoint has done its part
     served: float = 0.0  # seconds of the device, as shares of forwards
     recording: Recording | None = None
     wants: Literal["picture", "state", "both"] = "picture"
     state: np.ndarray | None = None
     together: str = ""
     filming: threading.Lock = field(default_factory=threading.Lock)  # one film at a time
+
+    @property
+    def model(self) -> str:
+        """The checkpoint that it uses now, or waits for."""
+        return self.request.refiner if self.refining else self.request.model
 
     @property
     def over(self) -> bool:

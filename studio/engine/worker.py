@@ -22,7 +22,7 @@ from studio.engine.audience import Audience
 from studio.engine.jobs import Jobs, short
 from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
-from studio.engine.rows import rows
+from studio.engine.rows import even, rows
 from studio.engine.run import Run
 from studio.engine.start import start
 from studio.engine.steering import guides
@@ -51,6 +51,7 @@ class Worker:
         self.waiting: list[Ticket] = []
         self.running: list[Run] = []
         self.decoding: list[tuple[Run, list]] = []
+        self.between: dict[str, Run] = {}  # by ticket: they wait for their second checkpoint
         self.doing = "ready"
         self._rows = settings.batch_rows
         self._limits: dict[str, int] = {}  # rows that fitted, where the device once had no room
@@ -109,11 +110,11 @@ class Worker:
         def tell(doing: str, component: str, done: int, total: int) -> None:
             share = done / total if total else None
             self.audience.tell(id, Reading(id, doing, component, done, total, share))
-            for ticket in [t for t in self._tickets() if t.request.model == id]:
+            for ticket in [t for t in self._tickets() if t.model == id]:
                 ticket.stream.put(Loading(ticket.id, id, doing, share))
 
         def unwanted() -> bool:
-            runs = (t for t in self._tickets() if t.request.model == id and not t.cancelled)
+            runs = (t for t in self._tickets() if t.model == id and not t.cancelled)
             return wanted and not self.audience.waits(id) and not any(runs)
 
         total = self.residents.catalog[id].bytes
@@ -123,18 +124,18 @@ class Worker:
 
     def uses(self, id: str) -> int:
         """How many runs use a checkpoint or wait for it."""
-        return sum(ticket.request.model == id for ticket in self._tickets())
+        return sum(ticket.model == id for ticket in self._tickets())
 
     # A run's stages
 
     def _due(self) -> Ticket | None:
         """A waiting run: of a loaded checkpoint at once, of another when the device is free."""
         for ticket in self.waiting:
-            if ticket.request.model in self.residents:
+            if ticket.model in self.residents:
                 return ticket
         if not self.waiting:
             return None
-        cost = self.residents.seconds(self.waiting[0].request.model)
+        cost = self.residents.seconds(self.waiting[0].model)
         free = not self.running and not self.decoding
         kept = time.monotonic() - self._loaded >= QUANTUM * cost
         return self.waiting[0] if free or kept else None
@@ -142,18 +143,22 @@ class Worker:
     def _begin(self, ticket: Ticket) -> None:
         request = ticket.request
         with self._blamed(ticket):
-            checkpoint = self.checkpoint(request.model, wanted=True)
+            checkpoint = self.checkpoint(ticket.model, wanted=True)
             self.waiting.remove(ticket)
             if ticket.cancelled:
                 return self._end(ticket, Cancelled(ticket.id))
             conditions = {
                 name: self.residents.condition(checkpoint, asked)
-                for name, asked in rows(request).items()
+                for name, asked in even(rows(request), checkpoint).items()
             }
+            painter = self.residents.painter(ticket.model)
+            if ticket.refining:
+                run = self.between.pop(ticket.id)
+                run.refine(checkpoint, painter, conditions)
+                return self.running.append(run)
             ticket.recording = self.shelf.new()
             if ticket.wants == "state":
                 self.shelf.drop(ticket.recording)
-            painter = self.residents.painter(request.model)
             begun = start(request, checkpoint, ticket.pictures)
             networks = {c.model: self.residents.control(c.model) for c in request.controls}
             steered = guides(request, ticket.pictures, checkpoint, networks)
@@ -200,12 +205,20 @@ class Worker:
             run.ticket.stream.put(step)
         if run.ask is None:
             self.running.remove(run)
+            if run.end is not None:
+                return self._hand_over(run)
             if run.ticket.wants != "picture":
                 run.ticket.state = run.state.float().cpu().numpy()
             if run.ticket.wants == "state":
                 return self._finish(run, [])
             self.decoding.append((run, []))
             run.ticket.stream.put(Decoding(run.ticket.id))
+
+    def _hand_over(self, run: Run) -> None:
+        """The run waits, before all that have not begun, until its second checkpoint is there."""
+        run.ticket.refining = True
+        self.between[run.ticket.id] = run
+        self.waiting.insert(0, run.ticket)
 
     def _decode(self) -> None:
         """One picture of the run that has waited longest."""
@@ -255,6 +268,7 @@ class Worker:
     def _end(self, ticket: Ticket, event: Event) -> None:
         """A run's last event; nothing of it stays but its recording."""
         self.waiting = [t for t in self.waiting if t is not ticket]
+        self.between.pop(ticket.id, None)
         self.running = [run for run in self.running if run.ticket is not ticket]
         self.decoding = [entry for entry in self.decoding if entry[0].ticket is not ticket]
         if ticket.recording is not None:
