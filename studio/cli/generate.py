@@ -23,9 +23,10 @@ from studio.errors import BadRequest, StudioError
 from studio.imaging.film import FILMS
 from studio.store.files import png_with_recipe, write_atomic
 
-FIELDS = ("prompt", "negative_prompt", "seed", "width", "height", "count", "sampler", "eta",
-          "spacing", "steps", "alone")  # fmt: skip
-GUIDANCE = {"guidance_kind": "kind", "guidance": "scale", "rescale": "rescale"}
+FIELDS = ("prompt", "negative_prompt", "label", "seed", "width", "height", "count", "sampler",
+          "eta", "spacing", "steps", "alone")  # fmt: skip
+GUIDANCE = {"guidance_kind": "kind", "guidance": "scale", "rescale": "rescale",
+            "guided_channels": "channels"}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,7 @@ def configure_request(parser: argparse._ActionsContainer) -> None:
     add("--model", help="a checkpoint's id (see `models`); the default one if left out")
     add("--prompt", help="what to draw; may be empty")
     add("--negative-prompt", help="what to steer away from")
+    add("--label", type=int, help="a class, from 0 on, where a checkpoint knows classes")
     add("--seed", type=int, help="names the first picture's noise; picture k has seed + k")
     add("--width", type=int, help="pixels; 0 is the checkpoint's own")
     add("--height", type=int, help="pixels; 0 is the checkpoint's own")
@@ -56,9 +58,14 @@ def configure_request(parser: argparse._ActionsContainer) -> None:
     add("--eta", type=float, help="DDIM's η: 0 deterministic, 1 all fresh noise")
     add("--spacing", help="which noise levels are visited: trailing, karras, …")
     add("--steps", type=int, help="how many steps")
-    add("--guidance-kind", choices=("none", "cfg"), help="none asks the conditional row alone")
+    add(
+        "--guidance-kind",
+        choices=("none", "cfg", "embedded"),
+        help="none asks the conditional row alone; embedded gives the network the scale",
+    )
     add("--guidance", type=float, metavar="SCALE", help="how strongly the prompt is followed")
     add("--rescale", type=float, help="φ of Lin et al., 0 to 1, against over-exposure")
+    add("--guided-channels", type=int, help="of a state, as DiT's first three; 0: its own rule")
     add("--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="t/T where it acts")
     add("--alone", action="store_true", default=None, help="forwards shared with nobody")
     add("--recipe", type=Path, help="a JSON file with a whole recipe, to start from")

@@ -42,7 +42,7 @@ def describe(folder: Path) -> Entry:
     side, channels = whole(folder, config, "sample_size"), whole(folder, config, "in_channels")
     classes = whole(folder, config, "num_embeds_ada_norm", MAX_CLASSES)
     return Entry(
-        **common(folder, ("transformer", "vae")),
+        **common(folder, ("transformer", "vae"), 4.0, 50, spacing="trailing"),
         **_shared(folder, side, channels, whole(folder, config, "patch_size", 64)),
         prediction=prediction(folder),
         classes=class_names(folder, index.get("id2label"), classes),
@@ -60,6 +60,8 @@ def official(folder: Path) -> Entry:
         )
     config = configuration(folder, headers.read(file))
     said, vae = words(folder), headers.weights(folder / "vae")
+    first = {"sampler": "ddpm", "steps": 250, "spacing": "linspace", "guidance": {"scale": 4.0}}
+    said["defaults"] = first | said["defaults"]
     labels = read_json(folder / "studio.json") if (folder / "studio.json").is_file() else {}
     found = (headers.read(file), *vae)
     return Entry(

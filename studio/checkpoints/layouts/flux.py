@@ -18,6 +18,7 @@ PARTS = {
     "tokenizer_2": T5,
     "scheduler": ALLOWED["scheduler"],
 }
+NETWORKS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 SIDE = 1024  # pixels; the configuration names no size of its own
 PACKED = 4  # positions of the state in one token
 
@@ -39,7 +40,7 @@ def describe(folder: Path) -> Entry:
         raise BadCheckpoint(f"{folder.name} does not say how large its pictures are.")
     guided = config.get("guidance_embeds") is True
     return Entry(
-        **common(folder, ("transformer", "vae", "text_encoder", "text_encoder_2")),
+        **common(folder, NETWORKS, *((3.5, 28) if guided else (1.0, 4)), spacing="trailing"),
         family="flux",
         size=size,
         latent=(packed // PACKED, size // per, size // per),

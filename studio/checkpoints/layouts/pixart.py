@@ -33,7 +33,7 @@ def describe(folder: Path) -> Entry:
             f"writes {str(text.get('d_model'))[:20]}; they do not belong together."
         )
     return Entry(
-        **common(folder, ("transformer", "vae", "text_encoder")),
+        **common(folder, ("transformer", "vae", "text_encoder"), 4.5, 20),
         family="pixart",
         size=side * per,
         latent=(channels, side, side),

@@ -51,7 +51,7 @@ def describe(folder: Path) -> Entry:
         )
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     return Entry(
-        **common(folder, ("unet",)),
+        **common(folder, ("unet",), 3.0, 50, spacing="trailing"),
         **_classes(folder, unet),
         family="pixel",
         size=side,

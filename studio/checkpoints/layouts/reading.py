@@ -8,6 +8,7 @@ from typing import Any
 from studio.checkpoints import headers
 from studio.checkpoints.allowed import part_class
 from studio.checkpoints.entry import read_json, words
+from studio.checkpoints.layouts.scheduled import suggested
 from studio.errors import BadCheckpoint
 
 LARGEST = 4096  # positions a side of a state, and channels
@@ -59,12 +60,22 @@ def down(folder: Path, channels: int) -> int:
     return 2 ** (len(blocks) - 1)
 
 
-def common(folder: Path, parts: tuple[str, ...]) -> dict[str, Any]:
-    """The fields of an Entry that do not depend on the layout: words, parameters, bytes."""
+def common(
+    folder: Path, parts: tuple[str, ...], scale: float, steps: int = 30, **changes: Any
+) -> dict[str, Any]:
+    """The fields of an Entry that do not depend on the layout: words, parameters, bytes.
+
+    The first recipe is the scheduler's own with this scale of guidance and these `changes`, where
+    `studio.json` says no other.
+    """
+    said = words(folder)
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    defaults = suggested(scheduler, scale, steps) | changes | said["defaults"]
     found = [header for part in parts for header in headers.weights(folder / part)]
     if (folder / "preview").is_dir():
         headers.weights(folder / "preview")
-    return words(folder) | {
+    return said | {
+        "defaults": defaults,
         "parameters": sum(header.parameters for header in found),
         "bytes": sum(header.bytes for header in found),
     }

@@ -12,6 +12,8 @@ SAMPLERS = {  # diffusers' classes, and the samplers that do the same
     "DPMSolverSinglestepScheduler": "dpmpp_2s",
     "EulerAncestralDiscreteScheduler": "euler_ancestral",
     "EulerDiscreteScheduler": "euler",
+    "FlowMatchEulerDiscreteScheduler": "euler",
+    "FlowMatchHeunDiscreteScheduler": "heun",
     "HeunDiscreteScheduler": "heun",
     "KDPM2DiscreteScheduler": "dpm2",
     "LCMScheduler": "lcm",

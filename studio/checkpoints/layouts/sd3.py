@@ -42,7 +42,7 @@ def describe(folder: Path) -> Entry:
             f"writes {sum(widths)}; they do not belong together."
         )
     return Entry(
-        **common(folder, (*NETWORKS, "text_encoder_3") if t5 else NETWORKS),
+        **common(folder, (*NETWORKS, "text_encoder_3") if t5 else NETWORKS, 7.0, 28),
         family="sd3",
         size=side * per,
         latent=(channels, side, side),
