@@ -14,6 +14,8 @@ from typing import Any
 from studio.errors import BadCheckpoint
 
 MAX_JSON = 4 * 2**20  # bytes
+MAX_READ, MAX_FILES = 64 * 2**20, 10_000  # the largest tokenizer.json has 35 MB
+READ_WHOLE = (".json", ".txt", ".md", ".model", ".png")  # files that somebody reads as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,24 @@ class Entry:
 
 
 def check_inside(folder: Path) -> None:
-    """Raise BadCheckpoint if anything below the folder is a link that leads out of it."""
+    """Raise BadCheckpoint for a link out of the folder, or a file larger than its kind ever is."""
     root = folder.resolve()
-    for file in folder.rglob("*"):
-        if file.is_symlink() and not file.resolve().is_relative_to(root):
+    for count, file in enumerate(folder.rglob("*")):
+        if count > MAX_FILES:
+            raise BadCheckpoint(f"{folder.name} holds more files than any checkpoint does.")
+        if file.is_symlink() and not _inside(file, root):
             raise BadCheckpoint(f"{folder.name} holds a link that leads out of its folder.")
+        if file.suffix.lower() in READ_WHOLE and file.is_file():
+            size, name = file.stat().st_size, f"{folder.name}/{file.relative_to(folder)}"
+            if size > MAX_READ:
+                raise BadCheckpoint(f"{name} is {size:,} bytes large; no such file is.")
+
+
+def _inside(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # it leads nowhere, or to itself
+        return False
 
 
 def read_json(file: Path) -> dict[str, Any]:

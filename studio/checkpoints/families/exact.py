@@ -24,12 +24,13 @@ from studio.checkpoints.similar import overlap, ranked
 from studio.checkpoints.text import TextEncoder
 from studio.diffusion.path import Path, from_config, vp
 from studio.errors import BadCheckpoint
+from studio.prompting import plain
 
 TOP = 8  # captions that take part
 TEMPERATURE, THRESHOLD = 0.05, 0.5  # where exact.json names none
 OVERLAP_TEMPERATURE, OVERLAP_THRESHOLD = 0.1, 0.3  # of shared words, for want of an encoder
 NEGLIGIBLE = 1e-7  # a share that moves no pixel by a float32 rounding
-MAX_PICTURES = 4096
+MAX_PICTURES, MAX_SHEET = 4096, 2**25  # sheets have some millions of pixels
 SCHEDULE = {"beta_schedule": "squaredcos_cap_v2", "num_train_timesteps": 1000}
 
 
@@ -65,9 +66,10 @@ class ExactIcons:
 
     def similar(self, prompt: str) -> Tensor:
         """(N,): how near each caption lies to the prompt, 1 at most."""
+        words = plain(prompt)
         if self.encoder is None:
-            return overlap(prompt, self.captions)
-        return self.rows @ self.encoder.embedding(prompt)
+            return overlap(words, self.captions)
+        return self.rows @ self.encoder.embedding(words)
 
     def encode(self, asked: Asked) -> Condition:
         """(N,): the logarithm of each picture's weight; all alike for the empty prompt."""
@@ -158,7 +160,10 @@ def _read(entry: Entry, config: dict[str, Any], count: int) -> Tensor:
         file = entry.folder / str(name)
         if file.name != name or file.suffix != ".png" or not file.is_file():
             raise BadCheckpoint(f"{entry.id} names a sheet of pictures that is not there.")
-        sheet = np.asarray(Image.open(file, formats=["PNG"]).convert("RGB"))
+        opened = Image.open(file, formats=["PNG"])
+        if opened.width * opened.height > MAX_SHEET:
+            raise BadCheckpoint(f"{entry.id} has a sheet of more pixels than any needs.")
+        sheet = np.asarray(opened.convert("RGB"))
         rows, columns = sheet.shape[0] // size, sheet.shape[1] // size
         sheet = sheet[: rows * size, : columns * size].reshape(rows, size, columns, size, 3)
         found = sheet.transpose(0, 2, 1, 3, 4).reshape(-1, size, size, 3)
