@@ -22,11 +22,12 @@ def for_editor(engine: Engine) -> list[Callable]:
     def check(ask: dict) -> dict:
         """Steps of every lane, the groups that are one walk, and the sentence where it is bad."""
         mode, nfe, lanes = read_editor(ask["value"], _scale(ask["scale"]))
+        model = str(ask.get("model", ""))
         if mode == "nfe":
             lanes = tuple(engine.races.fair(lanes, nfe))
         return {
             "steps": [lane.steps for lane in lanes],
-            "same": [race_messages.group(group) for group in engine.races.same(lanes)],
+            "same": [race_messages.group(group) for group in engine.races.same(lanes, model)],
         }
 
     return [guarded(check)]
@@ -53,7 +54,7 @@ def for_stage(engine: Engine) -> list[Callable]:
     def why(ask: dict) -> dict:
         """What makes two lanes differ, the weightiest first."""
         one, other = (_lane(ask[name]) for name in ("one", "other"))
-        return {"why": race_messages.marks(tuple(races.why(one, other)))}
+        return {"why": race_messages.marks(races.why(one, other, str(ask.get("model", ""))))}
 
     return [guarded(frames), guarded(stop_lane), guarded(why)]
 

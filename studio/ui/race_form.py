@@ -101,8 +101,8 @@ def written(lane: Lane, scale: float) -> dict[str, Any]:
     }
 
 
-def presets(choices: Choices) -> dict[str, list[dict]]:
-    """Name → lanes, of the samplers and spacings that there are."""
+def presets(choices: Choices, differ: list[dict]) -> dict[str, list[dict]]:
+    """Name → lanes, of the samplers and spacings that there are; `differ` are the usual ones."""
     samplers, spacings = ({c.id for c in of} for of in (choices.samplers, choices.spacings))
     made = {
         name: [
@@ -112,7 +112,7 @@ def presets(choices: Choices) -> dict[str, list[dict]]:
         ]
         for name, lanes in PRESETS.items()
     }
-    return {name: lanes for name, lanes in made.items() if len(lanes) > 1}
+    return {"differ": differ, **{name: lanes for name, lanes in made.items() if len(lanes) > 1}}
 
 
 def controls(
@@ -163,13 +163,13 @@ def controls(
 
 def editor_value(choices: Choices, start: RaceRequest) -> dict[str, Any]:
     """What the editor begins with: lanes, all that it can offer, and the ready-made sets."""
-    scale = start.base.guidance.scale
+    lanes = [written(lane, start.base.guidance.scale) for lane in start.lanes]
     return {
         "mode": start.mode,
         "nfe": start.nfe,
-        "lanes": [written(lane, scale) for lane in start.lanes],
+        "lanes": lanes,
         "most": LANES_MOST,
-        "presets": presets(choices),
+        "presets": presets(choices, lanes),
         "samplers": [
             {"id": s.id, "label": s.label, "hint": s.hint, "evaluations": s.evaluations,
              "noisy": s.stochastic, "eta": s.uses_eta}
@@ -187,17 +187,13 @@ def start(engine: Engine, info: CheckpointInfo) -> RaceRequest:
 _T = "trailing"
 # Name in the catalogue (race_preset_…) → sampler, spacing, η of each lane.
 PRESETS: dict[str, tuple[tuple[str, str, float], ...]] = {
-    "differ": (
-        ("ddim", _T, 0.0), ("heun", _T, 0.0), ("dpmpp_2m", _T, 0.0), ("unipc", _T, 0.0),
-        ("euler_ancestral", _T, 0.0), ("dpmpp_2m_sde", _T, 0.0),
-    ),
     "orders": (
         ("ddim", _T, 0.0), ("heun", _T, 0.0), ("dpm2", _T, 0.0), ("dpmpp_2m", _T, 0.0),
         ("deis", _T, 0.0), ("lms", _T, 0.0),
     ),
     "noise": (
-        ("ddim", _T, 0.0), ("ddim", _T, 0.5), ("ddim", _T, 1.0), ("ddpm", _T, 0.0),
-        ("euler_ancestral", _T, 0.0), ("dpmpp_2m_sde", _T, 0.0),
+        ("ddim", _T, 0.0), ("ddim", _T, 0.5), ("ddim", _T, 1.0), ("dpmpp_2m", _T, 0.0),
+        ("dpmpp_2m_sde", _T, 0.0), ("edm", _T, 0.0),
     ),
     "spacings": tuple(
         ("dpmpp_2m", spacing, 0.0)

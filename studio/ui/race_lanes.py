@@ -22,7 +22,7 @@ from studio.ui.words import word
 
 CLEAR: dict = {"tone": "", "key": "", "arguments": {}, "text": ""}
 FREE = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-FIRST_RACE = "first-race"  # the folder of the recorded race, among the page's assets
+FIRST_RACE = theme.ASSETS / "first-race"
 LADDER_S = 0.15  # between two messages of a ladder that is climbed
 
 
@@ -63,7 +63,7 @@ def build(page: Page) -> None:
         with gr.Column(elem_classes="view", min_width=320):
             message = _html("race_message", CLEAR)
             stage = gr.HTML(
-                {"kind": "empty", "race": "", "number": 0},
+                race_messages.recorded(FIRST_RACE),
                 html_template=(theme.STATIC / "race.html").read_text(encoding="utf-8"),
                 js_on_load=player.mount("race"),
                 server_functions=race_answers.for_stage(engine),
@@ -120,7 +120,7 @@ def _runner(engine: Engine, races: Visitors, p: Parts):
                 p.stage: board.opening(wanted), p.message: said, p.stop: _on(True),
                 p.ladder: {"kind": "none"},
             }  # fmt: skip
-            for batch in race_messages.batches(engine.races.events(race)):
+            for batch in stream.batches(engine.races.events(race)):
                 if races.current(session) != race:  # a newer race of this tab has the stage
                     yield {p.stop: gr.skip()}
                     return

@@ -6,12 +6,11 @@ pictures travel once, and the last message has every lane's picture.
 
 from __future__ import annotations
 
+import json
 import math
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from studio import racing as r
@@ -20,43 +19,7 @@ from studio.ui import words
 from studio.ui.player import light
 from studio.ui.stream import jpeg
 
-EVERY_S = 0.08  # between two messages
 BEST = 999.0  # dB: two pictures without a difference, where JSON has no infinity
-_END: Any = object()
-
-
-def batches(
-    events: Iterator[r.RaceEvent], every: float = EVERY_S, clock: Callable = time.monotonic
-) -> Iterator[list[r.RaceEvent]]:
-    """The events in the order they came, as many at once as `every` seconds bring.
-
-    A thread of its own reads them, so that nothing is late and no step is dropped; it ends with
-    the race, which whoever closes this iterator has to cancel. Raises what reading raised.
-    """
-    waiting: queue.SimpleQueue = queue.SimpleQueue()
-
-    def read() -> None:
-        try:
-            for event in events:
-                waiting.put(event)
-        except Exception as error:
-            waiting.put(error)
-        waiting.put(_END)
-
-    threading.Thread(target=read, name="race-reader", daemon=True).start()
-    ended, due = False, 0.0
-    while not ended:
-        batch = [waiting.get()]
-        time.sleep(max(0.0, due - clock()))
-        while not waiting.empty():
-            batch.append(waiting.get())
-        due = clock() + every
-        ended = batch[-1] is _END
-        for event in batch:
-            if isinstance(event, Exception):
-                raise event
-        if told := [event for event in batch if event is not _END]:
-            yield told
 
 
 @dataclass
@@ -93,8 +56,9 @@ class Board:
 
     def _begin(self, request: r.RaceRequest) -> None:
         self.said["request"] = {
-            "prompt": request.base.prompt, "seed": str(request.base.seed), "mode": request.mode,
-            "nfe": request.nfe, "reference": request.reference, "recipe": request.to_json(),
+            "model": request.base.model, "prompt": request.base.prompt,
+            "seed": str(request.base.seed), "mode": request.mode, "nfe": request.nfe,
+            "reference": request.reference, "recipe": request.to_json(),
         }  # fmt: skip
         if len(self.lanes) != len(request.lanes):
             self.lanes = [{"state": "waiting", "trail": []} for _ in request.lanes]
@@ -159,6 +123,25 @@ class Board:
         for lane in self.lanes:
             if lane["state"] in ("waiting", "going"):
                 lane.update(state=state, recorded=len(lane["trail"]))
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """The bundled race as a message; an empty stage when it is missing or does not parse."""
+    try:
+        told = json.loads((folder / "race.json").read_text(encoding="utf-8"))
+        for frame in told["frames"]:
+            frame["x0"] = _asset(folder, frame["x0"])
+        for pictured in (*told["pictures"], *told["result"]["references"]):
+            pictured["png"] = _asset(folder, pictured["png"])
+        return {**told, "kind": "recorded", "race": "recorded", "number": 0}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"kind": "empty", "race": "", "number": 0}
+
+
+def _asset(folder: Path, name: str) -> str:
+    if Path(name).name != name or not (folder / name).is_file():
+        raise ValueError(f"the recorded race has no file {name!r}")
+    return f"studio-assets/{folder.name}/{name}"
 
 
 def described(lane: r.Lane, choices: Choices) -> dict[str, Any]:

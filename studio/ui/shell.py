@@ -18,6 +18,7 @@ from studio.settings import Settings
 from studio.ui import help, tab_generate, tab_noise, tab_race, theme, words
 from studio.ui.page import Page
 from studio.ui.player import FIRST_RUN, mount
+from studio.ui.race_lanes import FIRST_RACE
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
 
@@ -103,7 +104,12 @@ def serve(demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **mo
 
 def static_routes(first_run: Path) -> list[Mount]:
     """The page's own scripts, fonts and recorded run, under names that tell nothing of the disk."""
-    folders = {"js": theme.STATIC / "js", "fonts": theme.ASSETS / "fonts", "first-run": first_run}
+    folders = {
+        "js": theme.STATIC / "js",
+        "fonts": theme.ASSETS / "fonts",
+        "first-run": first_run,
+        FIRST_RACE.name: FIRST_RACE,
+    }
     return [
         Mount(f"/studio-assets/{name}", _Fresh(directory=folder, check_dir=False))
         for name, folder in folders.items()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import logging
 import math
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -19,6 +21,8 @@ from studio.errors import StudioError
 from studio.ui import words
 
 LIVE_PER_SECOND = 25.0
+EVERY_S = 0.08  # between two messages of many runs at once
+_END: Any = object()
 
 
 def live(
@@ -36,6 +40,40 @@ def live(
         yield event
         if isinstance(event, c.Step) and event.index < event.total - 1:
             sleep(max(0.0, began + 1 / LIVE_PER_SECOND - clock()))
+
+
+def batches(
+    events: Iterator[Any], every: float = EVERY_S, clock: Callable = time.monotonic
+) -> Iterator[list[Any]]:
+    """The events in the order they came, as many at once as `every` seconds bring.
+
+    A thread of its own reads them, so that nothing is late and no step is dropped; it ends with
+    their source, which whoever closes this iterator has to cancel. Raises what reading raised.
+    """
+    waiting: queue.SimpleQueue = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for event in events:
+                waiting.put(event)
+        except Exception as error:
+            waiting.put(error)
+        waiting.put(_END)
+
+    threading.Thread(target=read, name="events", daemon=True).start()
+    ended, due = False, 0.0
+    while not ended:
+        batch = [waiting.get()]
+        time.sleep(max(0.0, due - clock()))
+        while not waiting.empty():
+            batch.append(waiting.get())
+        due = clock() + every
+        ended = batch[-1] is _END
+        for event in batch:
+            if isinstance(event, Exception):
+                raise event
+        if told := [event for event in batch if event is not _END]:
+            yield told
 
 
 def to_stage(event: c.Event, levels: tuple[c.Level, ...] = ()) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class ScriptedRaces:
             for lane in lanes
         )
 
-    def same(self, lanes: Sequence[r.Lane]) -> tuple[r.Group, ...]:
+    def same(self, lanes: Sequence[r.Lane], model: str = "") -> tuple[r.Group, ...]:
         groups = []
         for lane in dict.fromkeys(lanes):
             places = tuple(k for k, other in enumerate(lanes) if other == lane)
@@ -65,7 +65,7 @@ class ScriptedRaces:
                 groups.append(r.Group(places, self.why(lane, lane)))
         return tuple(groups)
 
-    def why(self, one: r.Lane, other: r.Lane) -> tuple[r.Mark, ...]:
+    def why(self, one: r.Lane, other: r.Lane, model: str = "") -> tuple[r.Mark, ...]:
         if one == other:
             return (r.Mark("alias", "The settings are the same in every field."),)
         marks = []

@@ -1,8 +1,7 @@
 // One lane in the grid: its picture, where it is, what it has asked, and its stop button.
 
 import { Pane } from "./pane.js";
-import { button, colour, details, element } from "./race_words.js";
-import { saySentence } from "./race_words.js";
+import { button, colour, details, element, saySentence } from "./race_words.js";
 import { figure, say } from "./words.js";
 
 export class Card {
@@ -43,21 +42,26 @@ export class Card {
     const share = (value) => `${(100 * Math.min(1, value / most)).toFixed(2)}%`;
     this.bar.firstChild.style.width = share(race.total(lane));
     this.bar.lastChild.style.width = share(lane.nfe ?? 0);
-    this.facts.textContent = this.where(race, lane);
+    this.facts.replaceChildren(...this.where(race, lane).map(([kind, text]) => element("span", kind, text)));
     const going = !race.ended && ["waiting", "going"].includes(lane.state);
     this.stop.hidden = race.bundled || !going;
     this.open.hidden = going;
     if (!going) this.stop.disabled = false;
   }
 
+  /** The facts under the picture, as [kind, text]: a narrow page leaves some out. */
   where(race, lane) {
-    if (lane.state === "failed") return lane.message ? saySentence(lane.message) : say("race_failed_lane");
-    const nfe = say("race_nfe", { n: lane.nfe ?? 0 });
-    const extra = lane.rows > lane.nfe ? ` · ${say("race_rows", { n: lane.rows })}` : "";
-    if (lane.state === "waiting") return say("race_waiting");
-    if (lane.state === "done") return `${nfe}${extra}${lane.seconds ? ` · ${figure(lane.seconds, lane.seconds < 10 ? 1 : 0)} s` : ""}`;
-    const at = say("race_step", { k: (lane.index ?? -1) + 1, n: lane.total ?? lane.steps });
-    return `${lane.state === "stopped" ? `${say("race_stopped_lane")} · ` : ""}${at} · ${nfe}${extra}`;
+    if (lane.state === "failed") return [["bad", lane.message ? saySentence(lane.message) : say("race_failed_lane")]];
+    if (lane.state === "waiting") return [["", say("race_waiting")]];
+    const parts = [["nfe-count", say("race_nfe", { n: lane.nfe ?? 0 })]];
+    if (lane.rows > lane.nfe) parts.push(["rows", say("race_rows", { n: lane.rows })]);
+    if (lane.state === "done") {
+      if (lane.seconds) parts.push(["took", `${figure(lane.seconds, lane.seconds < 10 ? 1 : 0)} s`]);
+      return parts;
+    }
+    parts.unshift(["at", say("race_step", { k: (lane.index ?? -1) + 1, n: lane.total ?? lane.steps })]);
+    if (lane.state === "stopped") parts.unshift(["halted", say("race_stopped_lane")]);
+    return parts;
   }
 
   /** Show a picture: an address, or for a difference a promise of pixels under a name. */

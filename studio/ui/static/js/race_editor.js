@@ -28,7 +28,7 @@ export class Editor {
       this.draw();
       this.ask();
     });
-    document.querySelector("#race_scale")?.addEventListener("input", () => this.later());
+    for (const id of ["race_scale", "race_model"]) document.getElementById(id)?.addEventListener("input", () => this.later());
   }
 
   get value() {
@@ -137,12 +137,20 @@ export class Editor {
 
   /** A lane more: a copy of one, or the next sampler that none has yet. */
   add(copied) {
-    const { lanes, samplers } = this.value;
-    const used = new Set(lanes.map((lane) => lane.sampler));
-    const next = samplers.find(({ id }) => !used.has(id)) ?? samplers[0];
-    const made = copied === undefined ? { ...lanes.at(-1), sampler: next.id, eta: 0, scale: null } : { ...lanes[copied] };
+    const { lanes } = this.value;
+    const made = copied === undefined ? { ...lanes.at(-1), ...this.next(), eta: 0, scale: null } : { ...lanes[copied] };
     const place = copied === undefined ? lanes.length : copied + 1;
     this.set({ lanes: lanes.toSpliced(place, 0, made) }, true);
+  }
+
+  /** A sampler and a spacing that no lane has together yet. */
+  next() {
+    const { lanes, samplers, spacings } = this.value;
+    const first = spacings.find(({ id }) => id === lanes.at(-1).spacing) ?? spacings[0];
+    for (const spacing of [first, ...spacings])
+      for (const sampler of samplers)
+        if (!lanes.some((lane) => lane.sampler === sampler.id && lane.spacing === spacing.id)) return { sampler: sampler.id, spacing: spacing.id };
+    return {};
   }
 
   later() {
@@ -157,7 +165,8 @@ export class Editor {
     const { mode, nfe, lanes } = this.value;
     let answer;
     try {
-      answer = await this.server.check({ value: { mode, nfe, lanes }, scale });
+      const model = document.querySelector("#race_model input:checked")?.value ?? "";
+      answer = await this.server.check({ value: { mode, nfe, lanes }, scale, model });
     } catch {
       return; // out of reach: the race itself will say so
     }

@@ -113,7 +113,7 @@ export class Ladder {
     const methods = new Set((this.race?.lanes ?? []).filter((lane) => !lane.noisy).map(method)).size;
     const asked = methods * [...this.rungs].reduce((sum, rung) => sum + rung, 0);
     const rows = this.race?.result?.rows ?? [];
-    const each = rows.reduce((sum, row) => sum + row.seconds, 0) / Math.max(1, rows.reduce((sum, row) => sum + row.nfe, 0));
+    const each = rows.reduce((sum, row) => sum + (row.seconds ?? 0), 0) / Math.max(1, rows.reduce((sum, row) => sum + row.nfe, 0));
     const words = { methods, n: asked, seconds: Math.max(1, Math.round(asked * each)) };
     return say(each > 0 ? "race_price" : "race_price_unknown", words);
   }
@@ -131,8 +131,10 @@ export class Ladder {
     lanes.forEach((_, k) => {
       const mine = points.filter((p) => p.lane === k && p.rmse > 0).map((p) => [log(p.nfe), log(p.rmse), p.used]);
       if (!mine.length) return;
-      lines.push({ points: mine, name: `lane-${k}` });
-      dots.push({ points: mine.filter(([, , used]) => used), name: `lane-${k}` }, { points: mine.filter(([, , used]) => !used), name: `lane-${k} unused` });
+      const line = mine.map(([x, y]) => [x, y]);
+      lines.push({ points: line, name: `lane-${k}` });
+      for (const [kind, wanted] of [["", true], [" unused", false]])
+        dots.push({ points: line.filter((_, place) => mine[place][2] === wanted), name: `lane-${k}${kind}` });
     });
     for (const { lane, order, constant } of fits) {
       if (order === null || !constant) continue;

@@ -191,6 +191,7 @@ export class RaceStage {
     if (race.kind === "loading") return sayText(message.doing);
     if (race.kind === "measuring") return say("race_measured", { doing: sayText(message.measuring.doing), ...message.measuring });
     if (race.kind === "failed") return sayMessage(message.message);
+    if (race.bundled) return say("race_recorded", words);
     if (race.result) return say("race_shared_done", { ...words, seconds: figure(race.result.seconds, 1) });
     return say("race_shared", words);
   }

@@ -1,11 +1,13 @@
 // The table of a finished race: one row a lane, sorted by any column, filtered by words or kind.
 
-import { button, colour, element, saySentence } from "./race_words.js";
+import { button, colour, element, saySentence, usual } from "./race_words.js";
 import { short } from "./plots.js";
 import { figure, say, sayText } from "./words.js";
 
 const seconds = (value) => figure(value, value < 1 ? 3 : value < 10 ? 2 : 1);
-const measured = (digits) => (value) => (value === null ? "–" : digits === undefined ? short(value) : figure(value, digits));
+const measured = (digits) => (value) => (value === null ? "–" : digits === undefined ? three(value) : figure(value, digits));
+/** Three digits that count, so that a column's numbers are equally exact. */
+const three = (value) => (Math.abs(value) >= 1e-3 ? value.toPrecision(3) : short(value));
 
 // Name in the catalogue (race_col_…), what a row is sorted by, how it is written.
 const COLUMNS = [
@@ -18,7 +20,7 @@ const COLUMNS = [
   { name: "psnr", key: (row) => row.psnr, write: (row) => (row.psnr >= 999 ? "∞" : measured(1)(row.psnr)) },
   { name: "ssim", key: (row) => row.ssim, write: (row) => measured(3)(row.ssim) },
   { name: "lpips", key: (row) => row.lpips, write: (row) => measured(3)(row.lpips), some: true },
-  { name: "sharpness", key: (row) => row.sharpness, write: (row) => short(row.sharpness) },
+  { name: "sharpness", key: (row) => row.sharpness, write: (row) => three(row.sharpness) },
 ];
 
 export class ResultTable {
@@ -31,7 +33,8 @@ export class ResultTable {
 
   fill(race) {
     this.race = race;
-    this.rows = race.result.rows.map((row) => ({ ...row, ...named(race.lanes[row.lane]), at: row.lane }));
+    const common = usual(race.lanes);
+    this.rows = race.result.rows.map((row) => ({ ...row, ...named(race.lanes[row.lane], common), at: row.lane }));
     this.columns = COLUMNS.filter(({ some, key }) => !some || this.rows.some((row) => key(row) !== null));
     if (!this.rows.some((row) => row.rmse !== null)) this.sorted = { name: "nfe", up: true };
     this.draw();
@@ -111,8 +114,10 @@ export class ResultTable {
   }
 }
 
-function named(lane) {
-  const extra = [sayText(lane.spaced), lane.eta ? `η ${lane.eta}` : ""].filter(Boolean).join(" · ");
+function named(lane, common) {
+  const parts = [lane.spacing !== common.spacing && sayText(lane.spaced), lane.eta && `η ${lane.eta}`];
+  if (lane.scale !== common.scale) parts.push(say("race_guided", { scale: lane.scale }));
+  const extra = parts.filter(Boolean).join(" · ");
   return { label: lane.label, sampler: lane.sampler, spaced: sayText(lane.spaced), noisy: lane.noisy, extra };
 }
 

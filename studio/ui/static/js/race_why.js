@@ -65,8 +65,7 @@ export class Why {
       else pane.draw(`Δ ${a} ${b}`, () => difference(a, b), "nearest");
     });
     const number = ++this.asked;
-    const known = this.race.message.why?.[`${Math.min(one, other)} ${Math.max(one, other)}`];
-    const answer = known ? { why: known } : await this.question(one, other);
+    const answer = await this.question(one, other);
     if (number !== this.asked) return;
     const said = answer.problem ? [answer.problem] : answer.why.map((mark) => mark.said);
     const lines = said.length ? said.map(saySentence) : [say("race_why_nothing")];
@@ -76,7 +75,8 @@ export class Why {
 
   async question(one, other) {
     try {
-      return await this.server.why({ one: this.race.lanes[one], other: this.race.lanes[other] });
+      const { lanes, request } = this.race;
+      return await this.server.why({ one: lanes[one], other: lanes[other], model: request.model });
     } catch {
       return { problem: { tone: "error", key: "err_unreachable", arguments: {} } };
     }
