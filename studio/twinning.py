@@ -215,6 +215,7 @@ class Rung:
     rmse: float | None
     median: float | None
     sliced: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def told(raced: Raced, climbs: list[Climb]) -> dict[str, Any]:
                 "sampler": climb.lane.sampler, "path": climb.lane.path,
                 "spacing": climb.lane.spacing, "eta": climb.lane.eta, "steps": rung.steps,
                 "nfe": rung.nfe, "rmse": rung.rmse, "median": rung.median,
-                "sliced_wasserstein": rung.sliced,
+                "sliced_wasserstein": rung.sliced, "seconds": rung.seconds,
             }
             for climb in climbs
             for rung in climb.rungs

@@ -68,4 +68,4 @@ def _rung(
     if not loose:
         flow = yield from known(kept, asked, truth, eps, start(lane))
         rmse, median = off(run.end, flow[-1])
-    return Rung(lane.steps, run.nfe, rmse, median, sliced_wasserstein(run.end, ideal))
+    return Rung(lane.steps, run.nfe, rmse, median, sliced_wasserstein(run.end, ideal), run.seconds)

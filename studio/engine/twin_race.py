@@ -148,7 +148,9 @@ def walk(lane: Lane, truth: Field, eps: Tensor, noise: Noise, record: bool = Tru
             out.nfe += 1
             ask = run.send(truth.answer(ask, by_mean=lane.sampler == "ddpm"))
             if out.nfe % BREATH == 0:
+                paused = time.perf_counter()
                 yield
+                began += time.perf_counter() - paused  # others' work is not this lane's
     except StopIteration as end:
         out.end = end.value
     if not bool((out.end.abs() < SOUND).all()):
