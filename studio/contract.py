@@ -14,6 +14,7 @@ from studio.controls import Steering
 from studio.gridding import Grids
 from studio.holding import Holdings
 from studio.noising import Lab
+from studio.prompting import Tokens
 from studio.racing import Races
 from studio.recipe import Framing as Framing
 from studio.recipe import Guidance as Guidance
@@ -275,6 +276,14 @@ class Engine(Protocol):
 
     def known(self, model: str, prompt: str) -> Known:
         """The nearest things this checkpoint saw; may load its text encoder."""
+        ...
+
+    def tokens(self, model: str, prompt: str) -> Tokens | None:
+        """How many tokens the prompt has for this checkpoint, of how many that are read.
+
+        It loads no more than a tokenizer; None where the checkpoint reads no tokens. Raises
+        BadRequest for a weight that is too large.
+        """
         ...
 
     def forget(self, run: str) -> None:

@@ -54,6 +54,9 @@ class Request:
     DDIM's η and is ignored by samplers without it. `alone` asks for forwards shared with
     nobody: bit-exact, whatever else the engine is doing.
 
+    `template` is how the prompt was written where it had wildcards: the seed made the prompt of
+    it once, and nothing is chosen again.
+
     `label` is the class of a class-conditional checkpoint, counted from 0; without one the prompt
     may name it.
 
@@ -68,8 +71,8 @@ class Request:
 
     model: str
     prompt: str = ""
+    template: str = ""
     negative_prompt: str = ""
-    label: int | None = None
     seed: int = 0
     width: int = 0
     height: int = 0
@@ -79,6 +82,7 @@ class Request:
     spacing: str = "trailing"
     steps: int = 20
     guidance: Guidance = field(default_factory=Guidance)
+    label: int | None = None
     image: str = ""
     strength: float = 0.75
     mask: str = ""
@@ -160,12 +164,12 @@ def _is_version(value: Any) -> bool:
 def _check_request(r: Request) -> None:
     if not _is_version(r.version):
         raise BadRequest(f"A request has version {VERSION}, not “{str(r.version)[:20]}”.")
-    for name in ("model", "prompt", "negative_prompt", "sampler", "spacing", "refiner"):
+    for name in ("model", "prompt", "template", "negative_prompt", "sampler", "spacing", "refiner"):
         if not is_text(getattr(r, name)):
             raise BadRequest(f"The {name.replace('_', ' ')} must be text.")
     if not isinstance(r.alone, bool):
         raise BadRequest("The field alone must be true or false.")
-    for name in ("prompt", "negative_prompt"):
+    for name in ("prompt", "template", "negative_prompt"):
         if len(getattr(r, name)) > MAX_PROMPT:
             raise BadRequest(
                 f"The {name.replace('_', ' ')} has {len(getattr(r, name))} characters; "

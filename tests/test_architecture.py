@@ -16,7 +16,8 @@ CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 KNOWN_TO_ALL = {"errors", "ranges"}
 CONTRACT = {
     "controls",
-    "axes", "contract", "gridding", "holding", "noising", "race_recipe", "racing", "recipe",
+    "axes", "contract", "gridding", "holding", "noising", "presets", "prompting", "race_recipe",
+    "racing", "recipe",
     "twinning",
 }  # fmt: skip
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
@@ -29,17 +30,20 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     "race_recipe": KNOWN_TO_ALL | {"recipe"},
     "racing": KNOWN_TO_ALL | {"race_recipe", "recipe"},
     "twinning": KNOWN_TO_ALL,
+    "prompting": KNOWN_TO_ALL,
+    "presets": KNOWN_TO_ALL,
     "axes": KNOWN_TO_ALL | {"recipe"},
     "gridding": KNOWN_TO_ALL | {"axes", "recipe"},
     "holding": KNOWN_TO_ALL,
-    "contract": KNOWN_TO_ALL | {"gridding", "holding", "noising", "racing", "recipe", "twinning"},
+    "contract": KNOWN_TO_ALL
+    | {"gridding", "holding", "noising", "prompting", "racing", "recipe", "twinning"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
     "imaging": KNOWN_TO_ALL | CONTRACT | {"imaging.pictures"},
     "store": KNOWN_TO_ALL | CONTRACT | {"imaging.pictures"},
     "metrics": {"imaging"},
-    "checkpoints": KNOWN_TO_ALL | {"diffusion"},
+    "checkpoints": KNOWN_TO_ALL | {"diffusion", "prompting"},
     "engine": KNOWN_TO_ALL
     | CONTRACT
     | {"settings", "checkpoints", "imaging", "imaging.pictures", "diffusion", "metrics"},
@@ -62,6 +66,8 @@ MAY_USE = {  # parts that keep to certain libraries
     "race_recipe": set(),
     "racing": set(),
     "axes": set(),
+    "prompting": set(),
+    "presets": set(),
     "gridding": set(),
     "holding": set(),
     "settings": set(),

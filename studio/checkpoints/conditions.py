@@ -27,6 +27,7 @@ class Asked:
     """
 
     text: str = ""
+    pieces: int = 1  # how many readings of the encoder's length are made of a long text
     negative: bool = False
     label: int | None = None  # a class; None is the class of no class
     size: tuple[int, int] = (0, 0)  # of the picture to be made

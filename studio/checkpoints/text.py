@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from studio.checkpoints.allowed import part_class
 from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
 from studio.checkpoints.place import place
+from studio.checkpoints.tokens import tokens
+from studio.checkpoints.weighting import Laid, count_pieces, lay, lay_pieces, weigh
+from studio.prompting import Tokens
 
 
 class TextEncoder:
@@ -56,39 +59,75 @@ class TextEncoder:
         self.masked = bool(getattr(config, "use_attention_mask", False))
         room = getattr(config, "max_position_embeddings", 77)
         self.length = min(self.tokenizer.model_max_length, room)
+        self.pieced = str(getattr(config, "model_type", "")).startswith("clip")
+        self._empty: dict[str, Tensor] = {}  # what the empty prompt has, by kind of state
         self.device = device
         self.bytes = sum(p.numel() * p.element_size() for p in self.model.parameters())
 
     @torch.no_grad()
-    def hidden(self, text: str) -> Tensor:
-        """(T, D): what Stable Diffusion's UNet attends to, padding included."""
-        tokens = self._tokens(text)
-        mask = tokens.attention_mask if self.masked else None
-        return self.model(tokens.input_ids, attention_mask=mask)[0][0].float()
+    def hidden(self, prompt: str, count: int = 1) -> Tensor:
+        """(count·T, D): what Stable Diffusion's UNet attends to, padding included.
 
-    @torch.no_grad()
-    def penultimate(self, text: str) -> tuple[Tensor, Tensor | None]:
-        """(T, D) of the layer before the last, which SDXL attends to, and CLIP's pooled (P,).
-
-        None stands for the latter where the encoder has no projection.
+        The prompt's weights are in it. `count` readings, of `pieces`, stand one behind the other.
         """
-        out = self.model(self._tokens(text).input_ids, output_hidden_states=True)
-        pooled = out.text_embeds[0].float() if hasattr(out, "text_embeds") else None
-        return out.hidden_states[-2][0].float(), pooled
+
+        def read(laid: Laid) -> Tensor:
+            mask = laid.mask[None].to(self.device) if self.masked else None
+            return self.model(laid.ids[None].to(self.device), attention_mask=mask)[0][0].float()
+
+        laid = self._lay(prompt, count)
+        return torch.cat([self._weighed("hidden", each, read(each), read) for each in laid])
 
     @torch.no_grad()
-    def pooled(self, text: str) -> Tensor:
-        """(D,): CLIP's last state at the text's end, without a projection; FLUX takes it."""
-        return self.model(self._tokens(text).input_ids).pooler_output[0].float()
+    def penultimate(self, prompt: str, count: int = 1) -> tuple[Tensor, Tensor | None]:
+        """(count·T, D) of the layer before the last, which SDXL attends to; CLIP's pooled (P,).
 
-    def _tokens(self, text: str) -> Any:
-        return self.tokenizer(
-            text,
-            padding="max_length",
-            max_length=self.length,
-            truncation=True,
-            return_tensors="pt",
-        ).to(self.device)
+        The latter is of the first reading, without weights; None where the encoder has no
+        projection.
+        """
+
+        def run(laid: Laid) -> Any:
+            return self.model(laid.ids[None].to(self.device), output_hidden_states=True)
+
+        def read(laid: Laid) -> Tensor:
+            return run(laid).hidden_states[-2][0].float()
+
+        laid = self._lay(prompt, count)
+        outs = [run(each) for each in laid]
+        states = [
+            self._weighed("penultimate", each, out.hidden_states[-2][0].float(), read)
+            for each, out in zip(laid, outs, strict=True)
+        ]
+        pooled = outs[0].text_embeds[0].float() if hasattr(outs[0], "text_embeds") else None
+        return torch.cat(states), pooled
+
+    @torch.no_grad()
+    def pooled(self, prompt: str) -> Tensor:
+        """(D,): CLIP's last state at the text's end, without a projection; FLUX takes it."""
+        ids = lay(self.tokenizer, prompt, self.length).ids[None].to(self.device)
+        return self.model(ids).pooler_output[0].float()
+
+    def pieces(self, prompt: str) -> int:
+        """How many readings hold the whole prompt; one where the encoder reads only once."""
+        return count_pieces(self.tokenizer, prompt, self.length) if self.pieced else 1
+
+    def tokens(self, prompt: str) -> Tokens:
+        """How many tokens the prompt has, of how many that are read."""
+        return tokens(self.tokenizer, prompt, self.length, self.pieced)
+
+    def _lay(self, prompt: str, count: int) -> list[Laid]:
+        if self.pieced:
+            return lay_pieces(self.tokenizer, prompt, self.length, count)
+        return [lay(self.tokenizer, prompt, self.length)]
+
+    def _weighed(
+        self, kind: str, laid: Laid, states: Tensor, read: Callable[[Laid], Tensor]
+    ) -> Tensor:
+        if laid.plain:
+            return states
+        if kind not in self._empty:
+            self._empty[kind] = read(lay(self.tokenizer, "", self.length))
+        return weigh(states, self._empty[kind], laid.weights)
 
     def embedding(self, text: str) -> Tensor:
         """(D,): the mean over the prompt's own tokens, of length 1. For cosine similarity."""
@@ -112,6 +151,6 @@ class TextEncoder:
         means = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return F.normalize(means, dim=1).cpu()
 
-    def unread(self, text: str) -> int:
-        """How many of the prompt's tokens lie beyond the encoder's length."""
-        return max(0, len(self.tokenizer(text).input_ids) - self.length)
+    def unread(self, prompt: str) -> int:
+        """How many of the prompt's tokens lie beyond what is read."""
+        return self.tokens(prompt).unread

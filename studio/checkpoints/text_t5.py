@@ -13,6 +13,9 @@ from studio.checkpoints import spiece
 from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
 from studio.checkpoints.place import place
+from studio.checkpoints.tokens import tokens
+from studio.checkpoints.weighting import Laid, lay, weigh
+from studio.prompting import Tokens
 
 MARKS = ("eos_token", "unk_token", "pad_token")
 
@@ -36,23 +39,33 @@ class T5:
     @torch.no_grad()
     def context(self, text: str) -> Tensor:
         """(T, D), attending to its own padding too, as SD3 and FLUX were trained."""
-        return self.model(self._tokens(text).input_ids)[0][0].float()
+        return self._weighed(text, masked=False)[0]
 
     @torch.no_grad()
     def masked(self, text: str) -> tuple[Tensor, Tensor]:
         """(T, D) without attending to padding, and the mask (T): 1 where a token is."""
-        tokens = self._tokens(text)
-        states = self.model(tokens.input_ids, attention_mask=tokens.attention_mask)[0]
-        return states[0].float(), tokens.attention_mask[0]
+        return self._weighed(text, masked=True)
+
+    def tokens(self, prompt: str) -> Tokens:
+        """How many tokens the prompt has, of how many that are read."""
+        return tokens(self.tokenizer, prompt, self.length, pieced=False, marks=1)
 
     def unread(self, text: str) -> int:
         """How many of the prompt's tokens lie beyond the length."""
-        return max(0, len(self.tokenizer(text, verbose=False).input_ids) - self.length)
+        return self.tokens(text).unread
 
-    def _tokens(self, text: str) -> Any:
-        return self.tokenizer(
-            text, padding="max_length", max_length=self.length, truncation=True, return_tensors="pt"
-        ).to(self.device)
+    def _weighed(self, prompt: str, masked: bool) -> tuple[Tensor, Tensor]:
+        """States with the prompt's weights in them, and the mask."""
+
+        def read(laid: Laid) -> Tensor:
+            ids, mask = laid.ids[None].to(self.device), laid.mask[None].to(self.device)
+            return self.model(ids, attention_mask=mask if masked else None)[0][0].float()
+
+        laid = lay(self.tokenizer, prompt, self.length)
+        states = read(laid)
+        if not laid.plain:
+            states = weigh(states, read(lay(self.tokenizer, "", self.length)), laid.weights)
+        return states, laid.mask.to(self.device)
 
 
 def tokenizer(folder: Path, transformers: Any) -> Any:

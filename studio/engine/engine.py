@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from studio import contract
+from studio import contract, presets, prompting
 from studio.checkpoints.catalog import scan
 from studio.contract import (
     Cancelled,
@@ -41,6 +41,7 @@ from studio.engine.uploads import Uploads
 from studio.errors import Busy, NotFound, StudioError
 from studio.imaging import film
 from studio.imaging.encode import png
+from studio.prompting import Tokens
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -215,7 +216,12 @@ class LocalEngine:
     def known(self, model: str, prompt: str) -> Known:
         self._catalog[model]
         offers.check_prompt(prompt)
-        return self._job("known", model, prompt)
+        return self._job("known", model, prompting.choose(prompt, 0, presets.word_lists()))
+
+    def tokens(self, model: str, prompt: str) -> Tokens | None:
+        self._catalog[model]
+        offers.check_prompt(prompt)
+        return self._job("tokens", model, prompting.choose(prompt, 0, presets.word_lists()))
 
     def close(self) -> None:
         with self._wake:

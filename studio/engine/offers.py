@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import fields, replace
 
+from studio import presets, prompting
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.controlled import check_fit
 from studio.checkpoints.entry import Entry
@@ -82,7 +83,11 @@ def defaults(entry: Entry) -> Request:
 
 
 def resolve(request: Request, catalog: Catalog) -> Request:
-    """The request with its size filled in; raises BadRequest, OverBudget, NotFound."""
+    """The request with its size filled in and its wildcards chosen.
+
+    Raises BadRequest, OverBudget, NotFound.
+    """
+    request = written(request)
     entry = catalog[request.model]
     if request.sampler not in SAMPLERS:
         raise BadRequest(f"There is no sampler “{request.sampler[:40]}”; choose one from the list.")
@@ -150,6 +155,18 @@ def _check_label(request: Request, entry: Entry) -> None:
         raise BadRequest(
             f"{entry.title} has classes 0 to {len(entry.classes) - 1}; there is no {request.label}."
         )
+
+
+def written(request: Request) -> Request:
+    """The request with the prompt that its seed makes of a template, and its weights checked."""
+    prompt = request.prompt
+    if not request.template:
+        prompt = prompting.choose(prompt, request.seed, presets.word_lists())
+    for text in (prompt, request.negative_prompt):
+        prompting.pieces(text)
+    if prompt == request.prompt:
+        return request
+    return request.with_(prompt=prompt, template=request.prompt)
 
 
 def check_prompt(prompt: str) -> None:

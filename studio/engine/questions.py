@@ -10,6 +10,7 @@ import logging
 import torch
 
 from studio.checkpoints.conditions import Asked, stack
+from studio.checkpoints.tokens import Counter
 from studio.contract import Known, What
 from studio.engine import decode
 from studio.engine.jobs import Job, short
@@ -39,6 +40,23 @@ def known(worker: Worker, model: str, prompt: str) -> Job:
     checkpoint = worker.checkpoint(model)
     yield
     return Known(checkpoint.known(prompt), checkpoint.nearest(prompt))
+
+
+def tokens(worker: Worker, model: str, prompt: str) -> Job:
+    """How long a prompt is for a checkpoint; its tokenizer alone is read where it is not loaded."""
+    residents = worker.residents
+    if model in residents:
+        text = getattr(worker.checkpoint(model), "text", None)
+        return text.tokens(prompt) if hasattr(text, "tokens") else None
+    yield
+    if model not in worker.counters:
+        try:
+            worker.counters[model] = Counter(residents.catalog[model])
+        except Exception as error:
+            log.info("no tokens are counted for %s: %s", model, short(error))
+            worker.counters[model] = None
+    counter = worker.counters[model]
+    return counter(prompt) if counter else None
 
 
 def warm(worker: Worker) -> Job:

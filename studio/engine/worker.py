@@ -16,6 +16,7 @@ import torch
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.checkpoints.meter import Meter
+from studio.checkpoints.tokens import Counter
 from studio.contract import Cancelled, Decoding, Event, Failed, Finished, Loading
 from studio.engine import batcher, decode
 from studio.engine.audience import Audience
@@ -53,6 +54,7 @@ class Worker:
         self.decoding: list[tuple[Run, list]] = []
         self.between: dict[str, Run] = {}  # by ticket: they wait for their second checkpoint
         self.doing = "ready"
+        self.counters: dict[str, Counter | None] = {}  # tokenizers of what is not loaded
         self._rows = settings.batch_rows
         self._limits: dict[str, int] = {}  # rows that fitted, where the device once had no room
         self._loaded = 0.0  # when the last checkpoint was

@@ -26,6 +26,7 @@ from studio.checkpoints.single import SingleFile
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
+from studio.prompting import plain
 
 log = logging.getLogger(__name__)
 MAX_CONCEPTS, MAX_NAME = 20_000, 200  # names, and letters in one
@@ -78,7 +79,11 @@ class StableDiffusion:
         packed.pack(self.unet, lambda: self.predict(x, [0.0, 0.0], conditions))
 
     def encode(self, asked: Asked) -> Condition:
-        return {"context": self.text.hidden(asked.text)}
+        return {"context": self.text.hidden(asked.text, asked.pieces)}
+
+    def pieces(self, prompt: str) -> int:
+        """How many readings of its encoders hold the whole prompt."""
+        return max(text.pieces(prompt) for text in self.texts)
 
     @torch.no_grad()
     def predict(
@@ -123,7 +128,7 @@ class StableDiffusion:
             self._captions = Captions(self._names, rows)
         if not prompt.strip() or self._captions.rows is None:
             return ()
-        return self._captions.nearest(self.text.embedding(prompt), count)
+        return self._captions.nearest(self.text.embedding(plain(prompt)), count)
 
     def known(self, prompt: str) -> bool:
         nearest = self.nearest(prompt, 1)

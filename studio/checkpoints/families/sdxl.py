@@ -30,7 +30,8 @@ class StableDiffusionXL(StableDiffusion):
 
         Without a negative prompt the first two are zeros, where the pipeline has them so.
         """
-        states, pooled = zip(*(text.penultimate(asked.text) for text in self.texts), strict=True)
+        read = [text.penultimate(asked.text, asked.pieces) for text in self.texts]
+        states, pooled = zip(*read, strict=True)
         context = torch.cat(states, dim=-1)
         if asked.negative and not asked.text and self.entry.options["zeros"]:
             context, pooled = torch.zeros_like(context), (torch.zeros_like(pooled[-1]),)

@@ -1,0 +1,48 @@
+"""How many tokens a prompt has, also before its checkpoint is loaded."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from studio.checkpoints.allowed import part_class
+from studio.checkpoints.entry import Entry, read_json
+from studio.checkpoints.weighting import MOST_PIECES, count_pieces, count_tokens
+from studio.errors import BadRequest, StudioError
+from studio.prompting import Tokens
+
+MARKS = 2  # the encoder's own tokens in every reading
+
+
+def tokens(tokenizer: Any, prompt: str, length: int, pieced: bool, marks: int = MARKS) -> Tokens:
+    """Counted by this tokenizer; `pieced` where further readings are made of a long prompt."""
+    count, room = count_tokens(tokenizer, prompt), length - marks
+    if not pieced:
+        return Tokens(count, room, 1, max(0, count - room))
+    try:
+        return Tokens(count, room, count_pieces(tokenizer, prompt, length), 0)
+    except BadRequest:
+        return Tokens(count, room, MOST_PIECES, max(1, count - room * MOST_PIECES))
+
+
+class Counter:
+    """A checkpoint's tokenizer alone, from its folder."""
+
+    def __init__(self, entry: Entry) -> None:
+        """Raises StudioError where the checkpoint has none that can be read by itself."""
+        folder = entry.folder
+        for part in ("tokenizer", "text_encoder"):
+            if not (folder / part).is_dir():
+                raise StudioError(f"{entry.id} has no {part} of its own.")
+        index = read_json(folder / "model_index.json")
+        name = part_class(entry.id, "tokenizer", index.get("tokenizer"))
+        config = read_json(folder / "text_encoder" / "config.json")
+        kind = getattr(importlib.import_module("transformers"), name)
+        self._tokenizer = kind.from_pretrained(folder / "tokenizer", local_files_only=True)
+        room = config.get("max_position_embeddings", 77)
+        self._length = min(self._tokenizer.model_max_length, room)
+        self._pieced = str(config.get("model_type", "")).startswith("clip")
+
+    def __call__(self, prompt: str) -> Tokens:
+        """The prompt's tokens. Raises BadRequest for a weight that is too large."""
+        return tokens(self._tokenizer, prompt, self._length, self._pieced)
