@@ -128,12 +128,12 @@ def sd_folder(
     return folder
 
 
-def control_folder(folder: Path, base: Path, seed: int, **said: str) -> None:
-    """A control of random weights, its zero convolutions moved, for a base's UNet."""
+def control_folder(folder: Path, of: Path, seed: int, **said: str) -> None:
+    """A control of random weights, its zero convolutions moved, for another's UNet."""
     from diffusers import ControlNetModel, UNet2DConditionModel
 
     torch.manual_seed(seed)
-    unet = UNet2DConditionModel.from_pretrained(base / "unet")
+    unet = UNet2DConditionModel.from_pretrained(of / "unet")
     net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 8, 16))
     with torch.no_grad():
         for name, p in net.named_parameters():
