@@ -29,6 +29,7 @@ class Field:
 
     twin: Twin
     steering: Steering
+    mine: Mixture  # the class that is steered towards
 
     @property
     def guided(self) -> bool:
@@ -40,7 +41,7 @@ class Field:
         x0, eps = of(self.twin.all, x, level)
         s = self.steering
         if s.kind == "cfg":
-            there = of(self.twin.only(s.label), x, level)
+            there = of(self.mine, x, level)
             x0, eps = x0 + s.scale * (there[0] - x0), eps + s.scale * (there[1] - eps)
         elif s.kind == "classifier" and not level.blind:  # where x is noise it says nothing of y
             pull = self.twin.class_gradient(x, level, s.label)
@@ -94,7 +95,8 @@ def field(data: str, steering: Steering) -> Field:
     twin = TWINS[data]()
     if steering.kind != "none" and not 0 <= steering.label < len(twin.classes):
         raise BadRequest(f"This mixture has the classes 0 to {len(twin.classes) - 1} only.")
-    return Field(twin, steering)
+    label = steering.label if steering.kind != "none" else 0
+    return Field(twin, steering, twin.only(label))
 
 
 def path_of(name: str) -> Path:
