@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from studio import holding
 from studio.checkpoints import describe
 from studio.checkpoints.catalog import Catalog, scan
-from studio.checkpoints.entry import Entry
+from studio.checkpoints.entry import Entry, read_json
 from studio.engine.audience import Audience
+from studio.engine.fetching import Fetches
 from studio.engine.jobs import Job, answer, late
-from studio.errors import BadRequest
 from studio.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Stock:
         self._residents = residents
         self.audience = Audience()
         self.hub = settings.allow_hub
+        self._fetches = Fetches(settings, lambda: catalog.renew(scan(*folders(settings))))
 
     def details(self, id: str) -> holding.Details:
         entry = self._catalog[id]
@@ -73,7 +74,11 @@ class Stock:
         )
 
     def _source(self, entry: Entry) -> str:
-        return "models"
+        file = entry.folder / "hub.json"
+        if not file.is_file() or not entry.folder.is_relative_to(self._settings.hub_folder):
+            return "models"
+        said = read_json(file)
+        return f"hub {str(said.get('repo'))[:200]}@{str(said.get('revision'))[:40]}"
 
     def refused(self) -> tuple[holding.Refused, ...]:
         return tuple(holding.Refused(id, why) for id, why in self._catalog.refused.items())
@@ -105,20 +110,12 @@ class Stock:
         return self._job("memory")
 
     def offer(self, repo: str, revision: str = "") -> holding.Offer:
-        self._check_hub()
-        raise NotImplementedError
+        return self._fetches.offer(repo, revision)
 
     def fetch(
         self, repo: str, revision: str = ""
     ) -> Iterator[holding.Fetching | holding.Fetched]:
-        self._check_hub()
-        raise NotImplementedError
-
-    def _check_hub(self) -> None:
-        if not self.hub:
-            raise BadRequest(
-                "This studio fetches nothing from the hub; start it with --allow-hub to let it."
-            )
+        return self._fetches.fetch(repo, revision)
 
     def _job(self, question: str, *about: Any) -> Any:
         return answer(self._start(_make(question, *about)))
