@@ -213,6 +213,10 @@ def _put_interval(request: Request, text: str, axis: Axis) -> Request:
     return request.with_(guidance=replace(request.guidance, interval=(low, high)))
 
 
+def _put_prompt(request: Request, text: str, axis: Axis) -> Request:
+    return request.with_(prompt=text, template="")  # it is another template now
+
+
 def _put_words(request: Request, text: str, axis: Axis) -> Request:
     sought = axis.values[0]
     if not sought or sought not in request.prompt:
@@ -220,7 +224,7 @@ def _put_words(request: Request, text: str, axis: Axis) -> Request:
             f"The prompt does not contain “{sought[:40]}”; the list of words begins with the one "
             "that the others replace."
         )
-    return request.with_(prompt=request.prompt.replace(sought, text))
+    return request.with_(prompt=request.prompt.replace(sought, text), template="")
 
 
 def _put_size(request: Request, text: str, axis: Axis) -> Request:
@@ -229,7 +233,7 @@ def _put_size(request: Request, text: str, axis: Axis) -> Request:
 
 
 FIELDS = {  # in the order in which they are put into a request
-    "prompt": Field("prompt", "red apple|green pear", _texts, _set("prompt")),
+    "prompt": Field("prompt", "red apple|green pear", _texts, _put_prompt),
     "words": Field("words", "red|blue|green", _replaced, _put_words),
     "negative": Field("negative prompt", "|blurry|text", _texts, _set("negative_prompt")),
     "guidance": Field("guidance scale", "1, 3, 5", _numbers, _guide("scale")),

@@ -14,7 +14,7 @@ from studio.errors import StudioError
 from studio.imaging.pictures import open_picture
 from studio.recipe import MAX_PROMPT, Request
 from studio.store.files import read_recipe
-from studio.ui import form, player, stream, words
+from studio.ui import form, player, prompt_tools, stream, words
 from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
@@ -47,6 +47,7 @@ def tab(page: Page) -> None:
     with gr.Row(elem_classes="bench", equal_height=False):
         with gr.Column(elem_classes="controls", scale=0, min_width=340):
             prompt = form.prompt_box(form.start(_info(engine, engine.default_model())).prompt)
+            tokens = prompt_tools.counter(prompt.value)
             known = _small("known", {"kind": "none"})
             chips = _small("chips", _examples(engine, engine.default_model()))
             with gr.Row(elem_classes="actions"):
@@ -55,6 +56,7 @@ def tab(page: Page) -> None:
                 )
                 stop = _action("stop")
                 finish = _action("finish")
+            tools = prompt_tools.Tools(tokens, prompt_tools.chooser(prompt.value))
             dice: list = []
             fields, notes = form.controls(engine, prompt, dice)
             with gr.Accordion(word("restore"), open=False, elem_id="restore_more"):
@@ -68,6 +70,7 @@ def tab(page: Page) -> None:
         fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore
     )
     _wire(engine, page.visitors, parts)
+    prompt_tools.wire(engine, tools, prompt, fields.negative, fields.model)
     page.opens["generate"] = (
         partial(_filled, engine, parts),
         [*fields.inputs(), message, notes["model"], chips],
@@ -187,6 +190,7 @@ def _wire_model(engine: c.Engine, p: Parts) -> None:
         }
         return {
             **updates,
+            p.form.label: gr.update(**form.classes(info)),
             p.notes["model"]: form.about(info),
             p.chips: _examples(engine, model),
             p.known: _known(engine, model, prompt),
@@ -235,12 +239,14 @@ def _filled(engine: c.Engine, p: Parts, request: Request) -> dict:
         if name not in {choice.id for choice in offered}:
             return {p.message: words.message(key, "error", name=name[:40])}
     info = infos[request.model]
-    note = words.message(
-        "note_restored", prompt=request.prompt, seed=str(request.seed), steps=request.steps
-    )
+    said = {"prompt": request.prompt, "seed": str(request.seed), "steps": request.steps}
+    note = words.message("note_restored", **said)
+    if request.template:
+        note = words.message("note_written", **said, template=request.template)
     values = form.fill(request, info)
     return {
         **{getattr(p.form, name): value for name, value in values.items()},
+        p.form.label: gr.update(**form.classes(info, request.label)),
         p.message: note,
         p.notes["model"]: form.about(info),
         p.chips: _examples(engine, request.model),

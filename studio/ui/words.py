@@ -52,6 +52,7 @@ _NAMES = {
     "class": "name_class",
     "spacing": "name_spacing",
     "words": "name_words",
+    "template": "name_template",
     "size": "name_size",
 }
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from studio import contract as c
 from studio.errors import BadRequest, Busy, NotFound
+from studio.prompting import Tokens, plain
 from tests.ui import drawings, inline
 from tests.ui.scripted_races import ScriptedRaces
 
@@ -178,6 +179,10 @@ class ScriptedEngine:
         scored = [(caption, near(caption)) for caption in KNOWN]
         nearest = tuple(sorted(scored, key=lambda pair: -pair[1])[:3])
         return c.Known(nearest[0][1] > 0.6, nearest)
+
+    def tokens(self, model: str, prompt: str) -> Tokens | None:
+        count = len(plain(prompt).split())
+        return None if model == "exact-icons" else Tokens(count, 30, 1, max(0, count - 30))
 
     def forget(self, run: str) -> None:
         self.cancel(run)

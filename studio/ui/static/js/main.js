@@ -4,6 +4,7 @@ import { MOUNTS as grid } from "./grid.js";
 import { mountGaussians } from "./gaussians.js";
 import { NoiseStage } from "./noise.js";
 import { mountDensities, mountFeed, mountFile, mountGuesses, mountInversion, mountLine, mountPicker, mountWalk } from "./noise_panels.js";
+import { MOUNTS as prompt } from "./prompt.js";
 import { MOUNTS as race } from "./race.js";
 import { mountChips, mountHead, mountKnown, mountMessage, mountNote } from "./small.js";
 import { Stage } from "./stage.js";
@@ -27,6 +28,7 @@ const MOUNTS = {
   noise_walked: mountWalk,
   gaussians: mountGaussians,
   noise_density: mountDensities,
+  ...prompt,
   ...race,
   ...twin,
   ...grid,
