@@ -16,6 +16,9 @@ from typing import Any
 from studio.diffusion import schedules
 
 
+MAX_TIMES = 100_000  # of a table; every published one has 1,000 or 4,000
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """One noise level. `t` is the network's time, real-valued; alpha, sigma ≥ 0."""
@@ -209,6 +212,8 @@ def flow(T: float = 1000.0, *, shift: float = 1.0) -> Path:
 def from_config(config: Mapping[str, Any]) -> Path:
     """The path of a diffusers `scheduler_config.json`, whatever scheduler wrote it."""
     T = int(config.get("num_train_timesteps", 1000))
+    if not 1 < T <= MAX_TIMES:
+        raise ValueError(f"it was trained at {T} times")
     if "sigma_data" in config:  # EDM's schedulers
         return ve(float(config.get("sigma_max", 80.0)))
     straight = "shift" in config and "beta_schedule" not in config  # a flow-matching scheduler

@@ -17,6 +17,7 @@ from studio.checkpoints.catalog import scan
 from studio.checkpoints.families.flux import packed, unpacked
 from studio.contract import Guidance
 from studio.diffusion.noise import KeyedNoise
+from studio.diffusion.spacing import levels
 from studio.errors import BadRequest
 from tests.checkpoints import small
 from tests.checkpoints.parity import Studio, assert_same, visiting
@@ -63,13 +64,14 @@ def theirs(pipelines, studio, asked, own=False):
     height, width = asked.get("height", 64), asked.get("width", 64)
     pipeline, (spacing, kind, config) = pipelines[asked["model"]], SAMPLERS[asked["sampler"]]
     checkpoint = studio.checkpoint(asked["model"])
+    path = checkpoint.path.sized(height // 8, width // 8)
     if own:
         folder = studio.catalog[asked["model"]].folder / "scheduler"
         pipeline.scheduler = kind.from_pretrained(folder)
     else:
-        path = checkpoint.path.sized(height // 8, width // 8)
         pipeline.scheduler = visiting(kind, path, STEPS, spacing, **config)
     noise = KeyedNoise([asked["seed"]], (4, height // 8, width // 8)).first()
+    noise = path.first(levels(path, STEPS, spacing)[0]) * noise
     guided = {"guidance_scale": asked["guidance"].scale}
     if asked["model"] == "plain":
         guided = {"true_cfg_scale": asked["guidance"].scale, "negative_prompt": NEGATIVE}

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from diffusers import (
+    AutoencoderKL,
     DPMSolverMultistepScheduler,
     FlowMatchEulerDiscreteScheduler,
     FlowMatchHeunDiscreteScheduler,
@@ -16,6 +17,7 @@ from diffusers import (
 from studio.checkpoints.catalog import scan
 from studio.contract import Guidance
 from studio.diffusion.noise import KeyedNoise
+from studio.diffusion.spacing import levels
 from tests.checkpoints import small
 from tests.checkpoints.parity import Studio, assert_same, visiting
 
@@ -67,6 +69,7 @@ def theirs(pipelines, studio, asked, scheduler=None):
     height, width = asked.get("height", 64), asked.get("width", 64)
     pipeline, (spacing, kind, config) = pipelines[asked["model"]], SAMPLERS[asked["sampler"]]
     path = studio.checkpoint(asked["model"]).path.sized(height // 8, width // 8)
+    noise = KeyedNoise([asked["seed"]], (16, height // 8, width // 8)).first()
     pipeline.scheduler = scheduler or visiting(kind, path, STEPS, spacing, **config)
     return pipeline(
         prompt=asked["prompt"],
@@ -75,7 +78,7 @@ def theirs(pipelines, studio, asked, scheduler=None):
         num_inference_steps=STEPS,
         height=height,
         width=width,
-        latents=KeyedNoise([asked["seed"]], (16, height // 8, width // 8)).first(),
+        latents=path.first(levels(path, STEPS, spacing)[0]) * noise,
         output_type="latent",
     ).images
 
@@ -124,11 +127,17 @@ def test_states_are_shifted_and_scaled_as_the_vae_says(studio):
     checkpoint = studio.checkpoint("sd3")
     latent = checkpoint.latent
     assert (latent.channels, latent.scale, latent.shift) == (16, 1.5305, 0.0609)
+    kind = AutoencoderKL.from_pretrained(studio.catalog["sd3"].folder / "vae")
     pictures = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        mean = checkpoint.network.__class__ and checkpoint.embed(pictures) / 1.5305 + 0.0609
-    again = checkpoint.embed(pictures)
-    assert torch.allclose((mean - 0.0609) * 1.5305, again, atol=1e-5)
+        mean = kind.encode(pictures).latent_dist.mean
+        again = kind.decode(mean).sample
+    torch.testing.assert_close(
+        checkpoint.embed(pictures), (mean - 0.0609) * 1.5305, rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(
+        checkpoint.decode((mean - 0.0609) * 1.5305), again, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,9 @@ def test_a_shift_of_a_fixed_size_stays():
 def test_a_shift_that_grows_absurdly_is_refused(said):
     with pytest.raises(ValueError, match="shift grows"):
         from_config({"shift": 1.0, "use_dynamic_shifting": True} | said)
+
+
+@pytest.mark.parametrize("times", [-1, 0, 1, 10**12])
+def test_a_table_of_absurd_length_is_refused_before_it_is_made(times):
+    with pytest.raises(ValueError, match="times"):
+        from_config({"num_train_timesteps": times})

@@ -93,8 +93,8 @@ def prediction(folder: Path) -> str:
 def class_names(folder: Path, said: Any, count: int) -> tuple[str, ...]:
     """Names of `count` classes out of an `id2label` or a list; numbers where there are none."""
     names = [f"class {k}" for k in range(count)]
-    pairs = said.items() if isinstance(said, dict) else enumerate(said or ())
     try:
+        pairs = said.items() if isinstance(said, dict) else enumerate(said or ())
         for key, name in pairs:
             if not 0 <= int(key) < count or not 0 < len(name.strip()) <= 400:
                 raise ValueError
