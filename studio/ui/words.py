@@ -43,7 +43,6 @@ _NAMES = {
     "flow shift": "name_noise_shift",
     "picture's side": "name_side",
     "time t": "name_time",
-    "number of evaluations": "name_race_nfe",
     "reference's evaluations": "name_race_reference",
     "model": "name_model",
     "sampler": "name_sampler",
