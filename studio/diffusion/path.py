@@ -15,7 +15,6 @@ from typing import Any
 
 from studio.diffusion import schedules
 
-
 MAX_TIMES = 100_000  # of a table; every published one has 1,000 or 4,000
 
 

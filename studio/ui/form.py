@@ -24,6 +24,7 @@ class Form:
     """The components whose values make a Request and a View, in the order they are read."""
 
     prompt: gr.Textbox
+    label: gr.Dropdown
     negative: gr.Textbox
     model: gr.Radio
     sampler: gr.Radio
@@ -54,6 +55,7 @@ def read(values: tuple) -> tuple[Request, View]:
         model=str(v["model"] or ""),
         prompt=(v["prompt"] or "").strip(),
         negative_prompt=(v["negative"] or "").strip(),
+        label=None if v["label"] in (None, "", []) else whole("class", v["label"]),
         seed=whole("seed", v["seed"]),
         width=whole("width", v["width"] or 0),
         height=whole("height", v["height"] or 0),
@@ -101,13 +103,14 @@ def fill(request: Request, info: CheckpointInfo) -> dict[str, Any]:
     g = request.guidance
     return {
         "prompt": request.prompt,
+        "label": request.label,
         "negative": request.negative_prompt,
         "model": request.model,
         "sampler": request.sampler,
         "eta": request.eta,
         "spacing": request.spacing,
         "steps": request.steps,
-        "scale": g.scale if g.kind == "cfg" else 1.0,
+        "scale": 1.0 if g.kind == "none" else g.scale,
         "rescale": g.rescale,
         "low": g.interval[0],
         "high": g.interval[1],
@@ -116,6 +119,12 @@ def fill(request: Request, info: CheckpointInfo) -> dict[str, Any]:
         "width": request.width or info.size,
         "height": request.height or info.size,
     }
+
+
+def classes(info: CheckpointInfo, value: int | None = None) -> dict[str, Any]:
+    """The list of a checkpoint's classes, to be typed into; hidden where it knows none."""
+    listed = [(name, k) for k, name in enumerate(info.classes)]
+    return {"choices": listed, "value": value, "visible": info.conditions == "class"}
 
 
 def another_seed() -> str:
@@ -154,6 +163,9 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         info=word("model_hint"), elem_id="model",
     )  # fmt: skip
     notes = {"model": _note("model_note", about(info))}
+    label = gr.Dropdown(
+        **classes(info, v["label"]), label=word("label"), info=word("label_hint"), elem_id="label"
+    )
     sampler = _radio("sampler", usual_first(choices.samplers), v["sampler"])
     notes["sampler"] = _note("sampler_note", method(choices, v["sampler"]))
     help.fold("help_sampler", sampler)
@@ -193,8 +205,8 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
             False, label=word("anatomy"), info=word("anatomy_hint"), elem_id="anatomy"
         )
     form = Form(
-        prompt, negative, model, sampler, eta, spacing, steps, scale, rescale, low, high, count,
-        seed, width, height, preview, anatomy,
+        prompt, label, negative, model, sampler, eta, spacing, steps, scale, rescale, low, high,
+        count, seed, width, height, preview, anatomy,
     )  # fmt: skip
     return form, notes
 

