@@ -73,7 +73,9 @@ def record(engine: LocalEngine, args: argparse.Namespace) -> None:
         row |= {"seconds": None, "seconds_raced": None}
     for lane in message["lanes"]:
         lane |= {"seconds": None, "ms": None}
-    message["result"]["seconds"] = None
+    made = message["result"]
+    made["seconds"] = None
+    made["notes"] = [note for note in made["notes"] if note["key"] != "said_race_seconds"]
     text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
     (args.out / "race.json").write_text(text + "\n", encoding="utf-8")
     sizes = [path.stat().st_size for path in args.out.iterdir()]

@@ -9,6 +9,7 @@ import pytest
 from studio import racing as r
 from studio.contract import Request
 from studio.ui import race_messages, stream
+from studio.ui.race_lanes import FIRST_RACE
 from tests.ui.scripted import ScriptedEngine
 
 
@@ -101,3 +102,11 @@ def test_a_recorded_race_that_is_damaged_leaves_the_stage_empty(tmp_path):
             "result": {"references": []}}  # fmt: skip
     (tmp_path / "race.json").write_text(json.dumps(told))
     assert race_messages.recorded(tmp_path)["kind"] == "empty"
+
+
+def test_the_bundled_race_plays_and_its_recipe_can_still_be_run():
+    told = race_messages.recorded(FIRST_RACE)
+    assert told["kind"] == "recorded" and len(told["lanes"]) == 6
+    request = r.RaceRequest.from_json(told["request"]["recipe"])
+    assert [lane["sampler"] for lane in told["lanes"]] == [lane.sampler for lane in request.lanes]
+    assert sum(path.stat().st_size for path in FIRST_RACE.iterdir()) < 300_000

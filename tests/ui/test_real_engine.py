@@ -110,3 +110,28 @@ def test_a_prompt_it_never_saw_is_said_with_what_is_nearest(tab, real):
     acts.done(page)
     page.wait_for_selector("#remarks p")
     assert "Nothing like" in page.inner_text("#remarks")
+
+
+def test_lanes_race_on_one_noise_and_are_measured(tab, real):
+    url, engine = real
+    page = tab(url)
+    page.set_default_timeout(120_000)
+    page.click("#tab_race-button")
+    page.wait_for_selector(".race_editor[data-checked='1'] .lane-row")
+    page.check("#race_model input[value=exact-icons]", force=True)
+    for _ in range(3):
+        page.click(".lane-row[data-place='3'] button.icon >> nth=1")
+    page.fill("#race_budget", "6")
+    page.fill("#race_prompt textarea", "pizza")
+    page.click("#race_more > button")
+    page.fill("#race_reference input", "60")
+    page.click("#race_go")
+    page.wait_for_selector(".race[data-state=finished]:not([data-race=recorded])")
+    result = engine.races.result(page.get_attribute(".race", "data-race"))
+    assert [row.nfe for row in result.rows] == [6, 6, 6]
+    told = page.evaluate("document.querySelector('.race').stage.race.result.rows")
+    assert [row["rmse"] for row in told] == pytest.approx([row.rmse for row in result.rows])
+    assert page.locator(".race-table tbody tr").count() == 3
+    assert page.inner_text(".race-head .hash") == f"x_T {result.xt_sha256[:12]}"
+    frames = page.evaluate("document.querySelector('.race').stage.race.row(0, 'x0').length")
+    assert frames == 6

@@ -1,6 +1,7 @@
 // One race as the page knows it: its lanes' numbers, the frames seen live and those fetched.
 
 const AT_ONCE = 16;
+const FAR = 10; // beyond this a state is noise, or clean, for every purpose
 export const WHATS = ["x0", "xt"];
 
 export class Race {
@@ -56,10 +57,10 @@ export class Race {
     return all ? done / all : 1;
   }
 
-  /** log-SNR from where the lanes begin to where the last of them asks. */
+  /** log-SNR from where the lanes begin to where the last of them asks; ends far off are cut. */
   span() {
     const seen = this.lanes.flatMap((lane) => lane.trail.map(([, y]) => y)).filter((y) => y !== null);
-    return seen.length ? [Math.min(...seen), Math.max(...seen)] : [-10, 10];
+    return seen.length ? [Math.min(...seen), Math.max(...seen)].map((y) => Math.max(-FAR, Math.min(FAR, y))) : [-FAR, FAR];
   }
 
   /** The newest step of a lane whose question was answered by then; -1 before, Infinity at its end.

@@ -50,7 +50,7 @@ export class Way {
       const crowded = lane.trail.length > 80 ? Math.ceil(lane.trail.length / 80) : 1;
       for (const [nfe, logsnr, index] of lane.trail) {
         if (index % crowded) continue;
-        const share = logsnr === null ? 1 : (logsnr - low) / (high - low || 1);
+        const share = logsnr === null ? 1 : Math.max(0, Math.min(1, (logsnr - low) / (high - low || 1)));
         parts.push(make("circle", { class: "state", style: `${style}; fill-opacity: ${(0.12 + 0.88 * share).toFixed(3)}`, cx: across(nfe), cy: y, r: 3.2 }));
       }
       if (lane.state === "done") parts.push(make("rect", { class: "end", style, x: across(lane.nfe) - 4, y: y - 4, width: 8, height: 8 }));
@@ -69,7 +69,7 @@ export class Way {
     const lines = [];
     const dots = [];
     race.lanes.forEach((lane, k) => {
-      const points = lane.trail.map(([nfe, y]) => [nfe, y ?? high]);
+      const points = lane.trail.map(([nfe, y]) => [nfe, Math.max(low, Math.min(high, y ?? high))]);
       lines.push({ points, name: `lane-${k}` });
       if (points.length) dots.push({ points: points.length < 40 ? points : [points.at(-1)], name: `lane-${k}` });
     });
