@@ -164,7 +164,10 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
     )  # fmt: skip
     notes = {"model": _note("model_note", about(info))}
     label = gr.Dropdown(
-        **classes(info, v["label"]), label=word("label"), info=word("label_hint"), elem_id="label"
+        **classes(info, v["label"]),
+        label=word("class_label"),
+        info=word("class_hint"),
+        elem_id="label",
     )
     sampler = _radio("sampler", usual_first(choices.samplers), v["sampler"])
     notes["sampler"] = _note("sampler_note", method(choices, v["sampler"]))
