@@ -12,6 +12,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import torch
 from torch import nn
 
 from studio.checkpoints import headers, weights
+from studio.checkpoints.catalog import only
 from studio.checkpoints.entry import Entry
 from studio.checkpoints.inspect import inspect
+from studio.checkpoints.single import SingleFile
 from studio.errors import BadCheckpoint
 
 log = logging.getLogger(__name__)
@@ -35,7 +38,9 @@ def convert(source: Path, out: Path, tell: Callable[[str], None]) -> Entry:
     """
     if out.exists():
         raise BadCheckpoint(f"{out.name} is here already; name another folder.")
-    entry = inspect(source)
+    if not source.exists():
+        raise BadCheckpoint(f"There is no {source.name} there.")
+    entry = only(source)[source.stem if source.is_file() else source.name]
     if (source / "model_index.json").is_file():
         raise BadCheckpoint(f"{source.name} is a folder in diffusers layout already.")
     if entry.family not in WRITERS:
@@ -45,7 +50,7 @@ def convert(source: Path, out: Path, tell: Callable[[str], None]) -> Entry:
     try:
         half.mkdir(parents=True)
         parts = WRITERS[entry.family](entry, half, tell)
-        index = {"_class_name": PIPELINES[entry.family], "_diffusers_version": "0.42.1"}
+        index = {"_class_name": _pipeline(entry), "_diffusers_version": version("diffusers")}
         (half / "model_index.json").write_text(json.dumps(index | parts, indent=2))
         half.rename(out)
     except OSError as error:
@@ -90,6 +95,47 @@ def _dit(entry: Entry, out: Path, tell: Callable[[str], None]) -> dict[str, Any]
     }
 
 
+def _ldm(entry: Entry, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Each part of the one file into a folder of its own, by the same reader that loads it."""
+    import diffusers
+
+    source, stored = SingleFile(entry, "cpu"), _most((headers.read(entry.folder),))
+    xl = entry.family == "sdxl"
+    suffixes = ("",) if not xl else ("", "_2") if entry.options["first"] else ("_2",)
+    parts: dict[str, Any] = {"text_encoder": [None, None], "tokenizer": [None, None]}
+    for suffix in suffixes:
+        tell(f"writing the text encoder{suffix.replace('_', ' ')}")
+        text = source.text(suffix)
+        _save(text.model, out / f"text_encoder{suffix}", stored)
+        text.tokenizer.save_pretrained(out / f"tokenizer{suffix}")
+        parts[f"text_encoder{suffix}"] = ["transformers", type(text.model).__name__]
+        parts[f"tokenizer{suffix}"] = ["transformers", type(text.tokenizer).__name__]
+    for part, name in (("unet", "UNet2DConditionModel"), ("vae", "AutoencoderKL")):
+        tell(f"writing the {part}")
+        _save(source.network(part, getattr(diffusers, name)), out / part, stored)
+        parts[part] = ["diffusers", name]
+    (out / "scheduler").mkdir()
+    config = source.scheduler()
+    (out / "scheduler" / "scheduler_config.json").write_text(json.dumps(config, indent=2))
+    parts["scheduler"] = ["diffusers", config["_class_name"]]
+    said = {"title": entry.title, "knows": entry.knows, "licence": entry.licence}
+    (out / "studio.json").write_text(json.dumps(said, indent=2, ensure_ascii=False))
+    if xl:
+        parts["requires_aesthetics_score"] = bool(entry.options["scored"])
+        parts["force_zeros_for_empty_prompt"] = bool(entry.options["zeros"])
+    return parts
+
+
+def _pipeline(entry: Entry) -> str:
+    """The pipeline that opens it."""
+    if entry.family == "dit":
+        return "DiTPipeline"
+    line = "StableDiffusionXL" if entry.family == "sdxl" else "StableDiffusion"
+    if entry.options.get("inpaints"):
+        return f"{line}InpaintPipeline"
+    return f"{line}Img2ImgPipeline" if entry.options.get("scored") else f"{line}Pipeline"
+
+
 def _save(made: nn.Module, folder: Path, dtype: torch.dtype) -> None:
     made.to(dtype).save_pretrained(folder, safe_serialization=True, max_shard_size=SHARD)
 
@@ -100,5 +146,5 @@ def _most(found: tuple[headers.Header, ...]) -> torch.dtype:
     return weights.DTYPES[counts.most_common(1)[0][0]] if counts else torch.float32
 
 
-PIPELINES = {"dit": "DiTPipeline"}
-WRITERS: dict[str, Callable[[Entry, Path, Callable[[str], None]], dict[str, Any]]] = {"dit": _dit}
+Write = Callable[[Entry, Path, Callable[[str], None]], dict[str, Any]]
+WRITERS: dict[str, Write] = {"dit": _dit, "sd": _ldm, "sdxl": _ldm}
