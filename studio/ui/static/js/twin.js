@@ -26,7 +26,7 @@ class Twin {
     this.offer = props.value;
     this.spec = structuredClone({ ...this.offer.race, lanes: this.offer.lanes });
     this.shown = { density: true, ways: true, exact: false, arrows: true };
-    this.clock = { by: "angle", share: still() ? 0.78 : 0 };
+    this.clock = { by: "angle", share: still() ? 0.9 : 0 };
     this.speed = 1;
     this.playing = false;
     this.cards = [];
@@ -133,17 +133,16 @@ class Twin {
 
   lay() {
     this.cards = this.spec.lanes.map((lane, k) => new LaneCard(this, lane, k));
-    const add = Object.assign(document.createElement("button"), { type: "button", className: "add", id: "twin_add" });
-    add.textContent = `+ ${say("twin_add")}`;
-    add.hidden = this.spec.lanes.length >= this.offer.limits.lanes;
-    add.addEventListener("click", () => {
-      this.spec.lanes.push({ ...this.spec.lanes.at(-1) });
-      this.lay();
-      this.changed(true);
-    });
-    this.part("lanes").replaceChildren(...this.cards.map((card) => card.box), add);
+    this.part("lanes").replaceChildren(...this.cards.map((card) => card.box));
+    this.controls.add.hidden = this.spec.lanes.length >= this.offer.limits.lanes;
     this.part("lanes").dataset.count = String(this.cards.length);
     this.cards.forEach((card, k) => this.courses[k] && card.take(this.courses[k]));
+  }
+
+  add() {
+    this.spec.lanes.push({ ...this.spec.lanes.at(-1) });
+    this.lay();
+    this.changed(true);
   }
 
   drop(index) {

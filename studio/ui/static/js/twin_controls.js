@@ -106,6 +106,9 @@ export class Controls {
       this.labelled,
       this.scaled,
     );
+    this.add = node("button", { type: "button", className: "add", id: "twin_add", textContent: `+ ${say("twin_add")}` });
+    this.add.addEventListener("click", () => twin.add());
+    twin.part("fields").append(this.add);
     this.able();
   }
 

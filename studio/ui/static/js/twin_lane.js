@@ -33,7 +33,7 @@ export class LaneCard {
     this.now = node("p", { className: "at" });
     const plate = node("div", { className: "plate" });
     plate.append(this.canvas, this.now);
-    this.numbers = node("p", { className: "numbers" });
+    this.numbers = node("p", { className: "told" });
     this.box.append(head, this.options, plate, this.numbers);
     for (const event of ["pointerenter", "focusin"]) this.box.addEventListener(event, () => twin.mark(index));
     for (const event of ["pointerleave", "focusout"]) this.box.addEventListener(event, () => twin.mark(-1));
