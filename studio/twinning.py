@@ -92,7 +92,7 @@ class TwinRace:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A mixture Σ_k weights[k]·N(means[k], diag(deviations[k]²)) in classes: labels[k] names k's."""
+    """A mixture Σ_k weights[k]·N(means[k], diag(deviations[k]²)) in classes: k's is labels[k]."""
 
     id: str
     weights: tuple[float, ...]
@@ -186,8 +186,8 @@ class Raced:
     `floor` is the mean of `gap` between two sets of true samples of this size, `spread` its
     standard deviation over `draws` pairs. `ideal` are true samples of what should be drawn: the
     mixture, or p(x)·p(label | x)^scale where it is guided. `ideal_gap` is how far the marked
-    exact ends are from as many of them, `ideal_floor` two true samples of that size. `tolerance` is that of
-    the exact flow's integration, absolute and a step.
+    exact ends are from as many of them, `ideal_floor` two true samples of that size. `tolerance`
+    is that of the exact flow's integration, absolute and a step.
     """
 
     race: TwinRace
