@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
+import numpy as np
 from PIL import Image, ImageFilter
 
 from studio import racing as r
@@ -112,7 +114,7 @@ class ScriptedRaces:
         self.races.pop(race, None)
 
     def frame(self, race: str, lane: int, step: int, what: r.What) -> bytes:
-        return drawings.encode(self._pixels(self._find(race).request, lane, step, what), "PNG")
+        return self._frame(self._find(race).request, lane, step, what, "PNG")
 
     def result(self, race: str) -> r.RaceResult | None:
         return self._find(race).result
@@ -142,28 +144,20 @@ class ScriptedRaces:
             return 0.35 + 0.4 / nfe
         return {1: 1.2, 2: 3.0, 4: 9.0}[order] * nfe**-order
 
-    def _pixels(self, request: r.RaceRequest, lane: int, step: int, what: str):
-        of = request.lanes[lane]
-        stray = 0 if of.sampler in ORDERS else 1 + lane
-        x0 = drawings.drawing(request.base.prompt, request.base.seed + stray)
-        share, alpha, sigma, _ = drawings.level(step, of.steps)
-        if what == "xt":
-            return drawings.noisy(x0, drawings.noise(request.base.seed), alpha, sigma)
-        if what == "eps":
-            return drawings.noisy(x0, drawings.noise(request.base.seed), 0.0, 0.5)
-        return drawings.guess(x0, share)
+    def _stray(self, request: r.RaceRequest, lane: int) -> int:
+        """Lanes that add noise end at another picture."""
+        return 0 if request.lanes[lane].sampler in ORDERS else 1 + lane
+
+    def _frame(self, request: r.RaceRequest, lane: int, step: int, what: str, kind: str) -> bytes:
+        steps, base = request.lanes[lane].steps, request.base
+        return frame(base.prompt, base.seed, self._stray(request, lane), step, steps, what, kind)
 
     def _picture(self, request: r.RaceRequest, lane: int) -> bytes:
         """The lane's end: as blurred as its error is large."""
-        of = request.lanes[lane]
-        stray = 0 if of.sampler in ORDERS else 1 + lane
-        x0 = Image.fromarray(drawings.drawing(request.base.prompt, request.base.seed + stray))
+        of, stray = request.lanes[lane], self._stray(request, lane)
         nfe = of.steps * self.samplers[of.sampler].evaluations
-        radius = 30 * self._error(of.sampler, nfe) if not stray else 0
-        blurred = x0.filter(ImageFilter.GaussianBlur(min(radius, 4)))
-        import numpy as np
-
-        return drawings.encode(np.asarray(blurred), "PNG")
+        radius = 0.0 if stray else min(4.0, 30 * self._error(of.sampler, nfe))
+        return ended(request.base.prompt, request.base.seed + stray, radius)
 
     def _find(self, race: str) -> _Race:
         if race not in self.races:
@@ -212,10 +206,7 @@ class ScriptedRaces:
         share, _, _, logsnr = drawings.level(index, lane.steps)
         nfe = (index + 1) * evaluations
         guided = 2 if lane.guidance.scale != 1 else 1
-        pictures = {
-            what: drawings.encode(self._pixels(request, k, index, what), "JPEG")
-            for what in ("xt", "x0")
-        }
+        pictures = {what: self._frame(request, k, index, what, "JPEG") for what in ("xt", "x0")}
         left = (lane.steps - index - 1) * 0.04
         self._say(
             held,
@@ -271,3 +262,26 @@ class ScriptedRaces:
 
     def _hash(self, request: r.RaceRequest) -> str:
         return hashlib.sha256(str(request.base.seed).encode()).hexdigest()
+
+
+drawn = cache(drawings.drawing)
+
+
+@cache
+def frame(prompt: str, seed: int, stray: int, step: int, steps: int, what: str, kind: str) -> bytes:
+    """One state of one lane; drawing takes long enough that equal ones are drawn once."""
+    x0, eps = drawn(prompt, seed + stray), drawings.noise(seed)
+    share, alpha, sigma, _ = drawings.level(step, steps)
+    pixels = {
+        "xt": lambda: drawings.noisy(x0, eps, alpha, sigma),
+        "x0": lambda: drawings.guess(x0, share),
+        "eps": lambda: drawings.noisy(x0, eps, 0.0, 0.5),
+    }[what]()
+    return drawings.encode(pixels, kind)
+
+
+@cache
+def ended(prompt: str, seed: int, radius: float) -> bytes:
+    """The picture that a lane ends at, so much blurred."""
+    blurred = Image.fromarray(drawn(prompt, seed)).filter(ImageFilter.GaussianBlur(radius))
+    return drawings.encode(np.asarray(blurred), "PNG")

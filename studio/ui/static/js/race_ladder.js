@@ -46,6 +46,8 @@ export class Ladder {
     this.box.append(head, this.cost, this.progress, this.plotted);
     watch("value", () => this.take(props.value));
     this.draw();
+    const shown = document.querySelector(".race")?.stage?.race; // it may have been there first
+    if (shown) this.offer(shown);
   }
 
   rung(value) {
