@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from studio import presets
 from studio.errors import BadRequest
 from studio.recipe import Request
 
 MAX_VALUES = 64  # of an axis
+NO_STYLE = "none"
 MAX_TEXT = 20_000  # letters of an axis's values together
 
 Names = Mapping[str, tuple[tuple[str, str], ...]]  # field → (id, label) of what it may be
@@ -227,6 +229,25 @@ def _put_words(request: Request, text: str, axis: Axis) -> Request:
     return request.with_(prompt=request.prompt.replace(sought, text), template="")
 
 
+def _put_style(request: Request, text: str, axis: Axis) -> Request:
+    if text == NO_STYLE:
+        return request
+    style = next((style for style in presets.styles() if style.id == text), None)
+    if style is None:
+        raise BadRequest(f"There is no style “{text[:40]}”; choose one from the list.")
+    prompt, negative = presets.toggled(request.prompt, request.negative_prompt, style)
+    return request.with_(prompt=prompt, negative_prompt=negative, template="")
+
+
+def _put_control(request: Request, text: str, axis: Axis) -> Request:
+    if not request.controls:
+        raise BadRequest(
+            "No picture controls this request; choose another field for the axis."
+        )
+    first, *others = request.controls
+    return request.with_(controls=(replace(first, scale=float(text)), *others))
+
+
 def _put_size(request: Request, text: str, axis: Axis) -> Request:
     width, height = (int(side) for side in text.split("×"))
     return request.with_(width=width, height=height)
@@ -246,4 +267,9 @@ FIELDS = {  # in the order in which they are put into a request
     "seed": Field("seed", "1-4", _wholes, _set("seed", int)),
     "model": Field("model", "icons-unet", _named, _set("model")),
     "size": Field("size", "128, 192×128", _sizes, _put_size),
+    "style": Field("style", "none, noto", _named, _put_style),
+    "label": Field("class", "0, 1, 2", _wholes, _set("label", int)),
+    "strength": Field("strength", "0.3, 0.6, 0.9", _numbers, _set("strength", float)),
+    "control": Field("control scale", "0, 0.5, 1", _numbers, _put_control),
+    "handover": Field("hand-over", "0.6, 0.8, 0.95", _numbers, _set("handover", float)),
 }

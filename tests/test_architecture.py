@@ -16,7 +16,7 @@ CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 KNOWN_TO_ALL = {"errors", "ranges"}
 CONTRACT = {
     "controls",
-    "axes", "contract", "gridding", "holding", "noising", "presets", "prompting", "race_recipe",
+    "axes", "contract", "gridding", "holding", "insides", "noising", "presets", "prompting", "race_recipe",
     "racing", "recipe",
     "twinning",
 }  # fmt: skip
@@ -32,11 +32,12 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     "twinning": KNOWN_TO_ALL,
     "prompting": KNOWN_TO_ALL,
     "presets": KNOWN_TO_ALL,
-    "axes": KNOWN_TO_ALL | {"recipe"},
+    "axes": KNOWN_TO_ALL | {"presets", "recipe"},
     "gridding": KNOWN_TO_ALL | {"axes", "recipe"},
     "holding": KNOWN_TO_ALL,
+    "insides": KNOWN_TO_ALL | {"recipe"},
     "contract": KNOWN_TO_ALL
-    | {"gridding", "holding", "noising", "prompting", "racing", "recipe", "twinning"},
+    | {"gridding", "holding", "insides", "noising", "prompting", "racing", "recipe", "twinning"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
@@ -70,6 +71,7 @@ MAY_USE = {  # parts that keep to certain libraries
     "presets": set(),
     "gridding": set(),
     "holding": set(),
+    "insides": set(),
     "settings": set(),
     "imaging.pictures": {"PIL"},
     "store": {"PIL"},

@@ -3,6 +3,7 @@
 import pytest
 
 from studio.axes import FIELDS, MAX_VALUES, Axis, parse, put
+from studio.controls import Control
 from studio.errors import BadRequest
 from studio.recipe import Guidance, Request
 
@@ -10,8 +11,14 @@ NAMES = {
     "sampler": (("ddim", "DDIM"), ("dpmpp_2m", "DPM-Solver++ 2M"), ("heun", "Heun")),
     "spacing": (("trailing", "Trailing"), ("karras", "Karras")),
     "model": (("icons-unet", "Icons UNet"),),
+    "style": (("none", "none"), ("noto", "noto")),
 }
-BASE = Request("icons-unet", prompt="a red apple and a red hat", guidance=Guidance(rescale=0.3))
+BASE = Request(
+    "icons-unet",
+    prompt="a red apple and a red hat",
+    guidance=Guidance(rescale=0.3),
+    controls=(Control("canny", "0" * 64),),
+)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +95,27 @@ def test_each_fields_own_example_can_be_read_and_put_in(field):
         ("seed", "9", {"seed": 9}),
         ("model", "other", {"model": "other"}),
         ("size", "64×32", {"width": 64, "height": 32}),
+        ("label", "7", {"label": 7}),
+        ("handover", "0.5", {"handover": 0.5}),
+        ("strength", "0.5", {"strength": 0.5}),
+        ("control", "0.5", {"controls": (Control("canny", "0" * 64, scale=0.5),)}),
+        ("style", "noto", {"prompt": f"{BASE.prompt} in noto style"}),
+        ("style", "none", {}),
     ],
 )
 def test_a_value_changes_its_own_field_alone(field, text, changed):
     assert put(BASE, [(Axis(field, (text,)), text)]) == BASE.with_(**changed)
+
+
+def test_a_control_scale_needs_a_control():
+    with pytest.raises(BadRequest, match="No picture controls"):
+        put(BASE.with_(controls=()), [(Axis("control", ("1",)), "1")])
+
+
+def test_another_prompt_is_no_outcome_of_the_old_template():
+    written = BASE.with_(template="a {red|blue} apple")
+    for axis in (Axis("prompt", ("x",)), Axis("words", ("red", "x")), Axis("style", ("noto",))):
+        assert put(written, [(axis, axis.values[-1])]).template == ""
 
 
 def test_words_are_replaced_wherever_they_stand():

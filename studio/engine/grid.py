@@ -11,13 +11,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
-from studio.axes import Names
+from studio.axes import NO_STYLE, Names
 from studio.contract import Engine, Finished, Request
 from studio.engine.grid_cost import Rates, plan, weight
 from studio.engine.grid_fill import Work
 from studio.errors import Busy, NotFound
 from studio.gridding import Cell, Filling, Grid, Plan
 from studio.imaging import grids
+from studio.presets import styles
 
 HANDS = 8  # runs of one grid that are under way together
 MOST_RUNNING = 4  # grids that are filled at one time
@@ -48,6 +49,7 @@ class Grids:
             "sampler": tuple((choice.id, choice.label) for choice in choices.samplers),
             "spacing": tuple((choice.id, choice.label) for choice in choices.spacings),
             "model": tuple((info.id, info.title) for info in self._engine.catalog()),
+            "style": ((NO_STYLE, NO_STYLE), *((each.id, each.id) for each in styles())),
         }
 
     def plan(self, grid: Grid) -> Plan:

@@ -16,6 +16,7 @@ from studio.axes import FIELDS, Axis
 from studio.gridding import Grid
 from studio.imaging.pictures import MAX_PIXELS, open_picture, to_png
 
+PLAIN = ("prompt", "words", "model", "sampler", "spacing", "style")  # said without their field
 FONT = Path(__file__).resolve().parents[2] / "assets" / "fonts" / "inter.woff2"
 LEAST, EDGE, GAP = 112, 24, 6  # pixels: of a cell, around the sheet, between cells
 INK, QUIET, PAPER, EMPTY = "#1b1c1a", "#6c6d66", "#ffffff", "#ecece7"
@@ -68,7 +69,7 @@ def sheet(grid: Grid, pictures: Mapping[int, bytes], names: Labels) -> bytes:
 def label(axis: Axis, text: str, names: Labels) -> str:
     """What stands on a column or row: the value, with its field where that is not plain."""
     said = names.get(axis.field, {}).get(text, text)
-    if axis.field in ("prompt", "words", "model", "sampler", "spacing"):
+    if axis.field in PLAIN:
         return said or "–"
     return f"{FIELDS[axis.field].name} {said or '–'}"
 

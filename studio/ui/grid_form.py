@@ -26,6 +26,10 @@ SUGGESTED = {
     "interval": "0-1, 0.2-0.8, 0.4-1",
     "steps": "5, 10, 20, 40",
     "eta": "0, 0.5, 1",
+    "label": "0-3",
+    "strength": "0.3, 0.6, 0.9",
+    "control": "0, 0.5, 1",
+    "handover": "0.6, 0.8, 0.95",
     "seed": "1-4",
 }
 
@@ -68,9 +72,8 @@ def controls(engine: Engine) -> tuple[Form, dict[str, gr.HTML]]:
     axes = {}
     for axis, (field, typed) in FIRST.items():
         with gr.Column(elem_classes="grid-axis"):
-            offered = [*FIELDS] if axis == "x" else [*FIELDS, NONE]
             axes[axis] = gr.Radio(
-                [(word(f"grid_field_{name}"), name) for name in offered], value=field,
+                fields_for(axis, request, info, (field,)), value=field,
                 label=word(f"grid_{axis}"), info=word(f"grid_{axis}_hint"), elem_id=f"grid_{axis}",
             )  # fmt: skip
             axes[f"{axis}_values"] = gr.Textbox(
@@ -117,12 +120,26 @@ def _rest(engine: Engine, request: Request, info: CheckpointInfo) -> dict[str, A
     return made
 
 
+def fields_for(
+    axis: str, request: Request, info: CheckpointInfo, chosen: tuple[str, ...]
+) -> list[tuple]:
+    """What an axis may run over: the fields that this request has, and those that are chosen."""
+    has = {
+        "label": info.conditions == "class",
+        "strength": bool(request.image),
+        "control": bool(request.controls),
+        "handover": bool(request.refiner),
+    }
+    shown = [name for name in FIELDS if has.get(name, True) or name in chosen]
+    return [(word(f"grid_field_{name}"), name) for name in [*shown, *([NONE] * (axis == "y"))]]
+
+
 def read(values: tuple, names: Names) -> Grid:
     """What the controls say. Raises BadRequest with a sentence."""
     v: dict[str, Any] = dict(zip((f.name for f in fields(Form)), values, strict=True))
     base = Request.from_json(v["base"])
     guidance = replace(base.guidance, scale=number("guidance scale", v["scale"]))
-    resized = {} if base.model == v["model"] else {"width": 0, "height": 0}
+    resized = {} if base.model == v["model"] else {"width": 0, "height": 0, "label": None}
     request = base.with_(
         **resized,
         model=str(v["model"] or ""),
@@ -145,10 +162,28 @@ def read(values: tuple, names: Names) -> Grid:
 def fill(form: Form, engine: Engine, grid: Grid) -> dict:
     """The updates that make the controls say this grid."""
     said = requested(form, grid.request)
+    info, taken = _info(engine, grid.request.model), tuple(axis.field for axis in grid.axes)
     for axis, chosen in (("x", grid.x), ("y", grid.y)):
-        said[getattr(form, axis)] = chosen.field if chosen else NONE
+        offered = fields_for(axis, grid.request, info, taken)
+        said[getattr(form, axis)] = gr.update(
+            choices=offered, value=chosen.field if chosen else NONE
+        )
         said[getattr(form, f"{axis}_values")] = typed(chosen.field, chosen.values) if chosen else ""
     return said
+
+
+def suggested(engine: Engine, model: str) -> Request:
+    """What a checkpoint suggests."""
+    return start(_info(engine, model))
+
+
+def offers(form: Form, engine: Engine, request: Request, x: str, y: str) -> dict:
+    """The fields that the axes may run over with this request; those that are chosen stay."""
+    info = _info(engine, request.model)
+    return {
+        getattr(form, axis): gr.update(choices=fields_for(axis, request, info, (x, y)))
+        for axis in ("x", "y")
+    }
 
 
 def requested(form: Form, request: Request) -> dict:

@@ -134,17 +134,28 @@ def _wire_form(page: Page, p: Parts) -> None:
             [getattr(form, f"{axis}_values"), p.names[axis]], **FREE,
         )  # fmt: skip
 
-    def take(*values) -> dict:
+    def change(model: str, x: str, y: str) -> dict:
+        """Another model: what suits it, and the fields that it has."""
+        request = grid_form.suggested(engine, model)
+        said = {form.steps: request.steps, form.scale: request.guidance.scale}
+        said |= {form.sampler: request.sampler, form.spacing: request.spacing}
+        return {**said, **grid_form.offers(form, engine, request, x, y)}
+
+    form.model.input(change, [form.model, form.x, form.y], form.inputs(), **FREE)
+
+    def take(x: str, y: str, *values) -> dict:
         """What the controls of Generate say, as the request of the grid."""
         try:
             request, _ = generate_form.read(values)
-            return {**grid_form.requested(form, request), p.message: words.message("grid_taken")}
+            said = grid_form.requested(form, request)
+            said |= grid_form.offers(form, engine, request, x, y)
+            return {**said, p.message: words.message("grid_taken")}
         except Exception as error:
             return {p.message: stream.problem(error)}
 
     if "generate" in page.opens:
         theirs = page.opens["generate"][1][: len(fields_of(generate_form.Form))]
-        p.take.click(take, theirs, [*form.inputs(), p.message], **FREE)
+        p.take.click(take, [form.x, form.y, *theirs], [*form.inputs(), p.message], **FREE)
 
     def restore(upload: dict | None) -> dict:
         """The grid out of a dropped PNG, into the controls; the file is not kept."""

@@ -52,6 +52,8 @@ _NAMES = {
     "spacing": "name_spacing",
     "words": "name_words",
     "template": "name_template",
+    "style": "name_style",
+    "control scale": "name_control",
     "size": "name_size",
 }
 

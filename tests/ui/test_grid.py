@@ -46,6 +46,17 @@ def test_the_controls_say_a_grid_and_keep_what_they_do_not_show(engine):
     assert grid.at(0).guidance.rescale == 0.4
 
 
+def test_an_axis_is_offered_the_fields_that_the_request_has(engine):
+    info = engine.catalog()[0]
+
+    def offered(request):
+        return [id for _, id in grid_form.fields_for("y", request, info, ())]
+
+    assert not {"strength", "label", "control", "handover"} & set(offered(BASE))
+    assert "strength" in offered(BASE.with_(image="0" * 64))
+    assert offered(BASE)[-1] == "none"
+
+
 def test_without_a_second_axis_there_is_none(engine):
     assert grid_form.read(values(y="none", y_values=""), engine.grids.names()).y is None
 
@@ -64,6 +75,8 @@ def test_garbage_in_the_controls_gets_a_sentence_in_both_languages(engine, wrong
 def test_every_field_has_its_word_and_a_suggestion_that_can_be_read(engine):
     for field in grid_form.FIELDS:
         assert f"grid_field_{field}" in catalogue("en")
+        if field == "control":  # it needs a picture that controls
+            continue
         typed = grid_form.suggestion(engine, field, "red apple", "icons-unet")
         changes = {"x": field, "x_values": typed, "y": "none"}
         assert grid_form.read(values(**changes), engine.grids.names()).cells >= 2

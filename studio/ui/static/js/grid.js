@@ -31,7 +31,7 @@ export function duration(seconds) {
 /** A column's or row's label: the value, with its field where it is a number. */
 export function label(axis, place) {
   const { label, text } = axis.values[place];
-  if (["prompt", "words", "model", "sampler", "spacing"].includes(axis.field)) return label || "–";
+  if (["prompt", "words", "model", "sampler", "spacing", "style"].includes(axis.field)) return label || "–";
   if (axis.field === "negative") return text ? `− ${text}` : say("grid_no_negative");
   return text;
 }
