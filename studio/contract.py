@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from studio.controls import Steering
 from studio.gridding import Grids
 from studio.holding import Holdings
+from studio.insides import Insides
 from studio.noising import Lab
 from studio.prompting import Tokens
 from studio.racing import Races
@@ -227,6 +228,7 @@ class Engine(Protocol):
     twin: Twins  # samplers on mixtures in the plane, where every answer is exact
     grids: Grids  # one request over two of its fields
     holdings: Holdings  # checkpoints: what they are made of, loading, memory, the hub
+    insides: Insides  # what happens in a checkpoint's networks
 
     def catalog(self) -> tuple[CheckpointInfo, ...]: ...
 

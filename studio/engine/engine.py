@@ -31,6 +31,7 @@ from studio.contract import (
 from studio.engine import offers
 from studio.engine.grid import Grids
 from studio.engine.hints import Steering
+from studio.engine.insides import Insides
 from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
 from studio.engine.race import Races
@@ -76,6 +77,7 @@ class LocalEngine:
         self._thread: threading.Thread | None = None
         self.lab = Lab(self._start_job, self._catalog)
         self.holdings = Stock(settings, self._catalog, self._start_job, self._residents)
+        self.insides = Insides(self._start_job, self._catalog)
         self.twin = TwinLab(self._start_job)
         self.races = Races(self, self._made, self._accept, self._start_job)
         self.grids = Grids(
