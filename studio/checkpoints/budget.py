@@ -71,17 +71,30 @@ def plan(wanted: Need, free: int, where: Place) -> str:
 
 def sentence(entry: Entry, wanted: Need, free: int, where: Place, way: str) -> str:
     """The arithmetic in words."""
-    need_, have = wanted.weights + wanted.activations, size(free)
-    sum_ = (
-        f"{entry.id} needs {size(wanted.weights)} of weights in {where.dtype} and about "
-        f"{size(wanted.activations)} to work, {size(need_)} together"
-    )
+    name, dtype = entry.id, where.dtype
+    held, work, free_ = size(wanted.weights), size(wanted.activations), size(free)
+    both = size(wanted.weights + wanted.activations)
     if way == "whole":
-        return f"{sum_}; {have} are free."
-    if way == "none":
-        return f"{sum_}; only {have} are free. Unload another checkpoint, or take a smaller one."
-    part = "one network at a time" if way == "model offload" else "one layer at a time"
-    return f"{sum_}; only {have} are free, so {part} will be on the device, which is slower."
+        return (
+            f"{name} needs {held} of weights in {dtype} and about {work} to work, {both} "
+            f"together; {free_} are free."
+        )
+    if way == "model offload":
+        return (
+            f"{name} needs {held} of weights in {dtype} and about {work} to work, {both} "
+            f"together; only {free_} are free, so one network at a time will be on the device, "
+            "which is slower."
+        )
+    if way == "sequential offload":
+        return (
+            f"{name} needs {held} of weights in {dtype} and about {work} to work, {both} "
+            f"together; only {free_} are free, so one layer at a time will be on the device, "
+            "which is slower."
+        )
+    return (
+        f"{name} needs {held} of weights in {dtype} and about {work} to work, {both} together; "
+        f"only {free_} are free. Unload another checkpoint, or take a smaller one."
+    )
 
 
 def size(count: float) -> str:

@@ -54,7 +54,10 @@ def convert(source: Path, out: Path, tell: Callable[[str], None]) -> Entry:
         (half / "model_index.json").write_text(json.dumps(index | parts, indent=2))
         half.rename(out)
     except OSError as error:
-        raise BadCheckpoint(f"{out.name} could not be written ({error.strerror}).") from None
+        why = error.strerror
+        raise BadCheckpoint(
+            f"{out.name} could not be written ({why}); choose another place."
+        ) from None
     finally:
         shutil.rmtree(half, ignore_errors=True)
     return inspect(out)
@@ -68,6 +71,12 @@ def _dit(entry: Entry, out: Path, tell: Callable[[str], None]) -> dict[str, Any]
 
     tell("reading the transformer")
     made = dit._transformer(entry, "cpu")
+    own = type(made).from_config(made.config).pos_embed.pos_embed
+    if not torch.allclose(made.pos_embed.pos_embed, own, atol=1e-4):
+        raise BadCheckpoint(
+            f"{entry.id} has positions of its own, and the library's class computes them; it "
+            "cannot be written as a folder in diffusers layout."
+        )
     for block in made.transformer_blocks[1:]:
         block.norm1.emb = copy.deepcopy(block.norm1.emb)
     tell("writing the transformer")

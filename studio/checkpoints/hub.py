@@ -236,7 +236,7 @@ def _bar(tell: Callable[[int], None], start: int) -> type:
     """What the library takes for a progress bar, so that it tells."""
     from tqdm.auto import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc, type-arg]
+    class Bar(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(disable=True)  # nothing is drawn on the terminal
             self.told = start

@@ -119,7 +119,8 @@ def _timed(device: str, makes: dict[str, Make]) -> dict[str, float]:
 
     What the device cannot do is left out.
     """
-    calls, least = {}, {}
+    calls: dict[str, Call] = {}
+    least: dict[str, float] = {}
     for name, make in makes.items():
         try:
             calls[name] = make()

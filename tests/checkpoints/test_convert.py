@@ -1,8 +1,11 @@
 """A converted checkpoint holds the same weights, and plain diffusers opens it."""
 
+import math
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+from diffusers.models.embeddings import get_2d_sincos_pos_embed
 from safetensors.torch import save_file
 
 from studio.checkpoints.catalog import only, scan
@@ -49,11 +52,29 @@ def test_a_single_file_becomes_a_folder_with_its_weights(tmp_path, kind):
     assert type(pipeline).__name__.startswith("StableDiffusion")
 
 
+def official(folder, published=True):
+    """The authors' layout; its table of positions is the published one, or drawn."""
+    folder.mkdir()
+    held = authors_weights()
+    if published:
+        count, width = held["pos_embed"].shape[1:]
+        held["pos_embed"] = get_2d_sincos_pos_embed(
+            width, math.isqrt(count), output_type="pt"
+        ).float()[None]
+    save_file(held, folder / "DiT-tiny.safetensors")
+    small.vae().save_pretrained(folder / "vae")
+    return folder
+
+
+def test_positions_that_the_library_would_not_compute_are_not_lost_in_silence(tmp_path):
+    source = official(tmp_path / "official", published=False)
+    with pytest.raises(BadCheckpoint, match="positions of its own"):
+        convert(source, tmp_path / "out", lambda doing: None)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_authors_dit_becomes_a_folder_with_its_answers(tmp_path):
-    source = tmp_path / "official"
-    source.mkdir()
-    save_file(authors_weights(), source / "DiT-tiny.safetensors")
-    small.vae().save_pretrained(source / "vae")
+    source = official(tmp_path / "official")
     convert(source, tmp_path / "converted", lambda doing: None)
     catalog = scan(tmp_path)
     one, other = (
@@ -66,10 +87,7 @@ def test_the_authors_dit_becomes_a_folder_with_its_answers(tmp_path):
 
 
 def test_nothing_half_written_is_left(tmp_path, monkeypatch):
-    source = tmp_path / "official"
-    source.mkdir()
-    save_file(authors_weights(), source / "DiT-tiny.safetensors")
-    small.vae().save_pretrained(source / "vae")
+    source = official(tmp_path / "official")
 
     def full(doing):
         raise OSError(28, "No space left on device")

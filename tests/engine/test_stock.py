@@ -59,7 +59,8 @@ def test_a_load_tells_how_far_it_is_and_ends_with_what_it_holds(own):
     told = list(own.holdings.load("random"))
     assert all(isinstance(t, Reading) for t in told[:-1]) and len(told) > 2
     done = [t.done for t in told[:-1]]
-    assert done == sorted(done) and done[-1] <= told[0].total == own.holdings.details("random").bytes
+    assert done == sorted(done) and done[-1] <= told[0].total
+    assert told[0].total == own.holdings.details("random").bytes
     last = told[-1]
     assert isinstance(last, Loaded) and last.bytes > 0 and last.seconds > 0
     assert own.holdings.details("random").loaded
