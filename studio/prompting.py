@@ -85,8 +85,8 @@ def plain(prompt: str) -> str:
 def choose(template: str, seed: int, lists: Mapping[str, Sequence[str]]) -> str:
     """The prompt that the seed makes of a template; without wildcards the template itself.
 
-    The k-th wildcard takes the entry that SHA-256 of (seed, k, template) points at, so the same
-    seed and template make the same prompt anywhere. Raises BadRequest.
+    The k-th wildcard takes the entry that SHA-256 of (seed, k, its own text) points at: the same
+    seed makes the same prompt anywhere, also with other words around. Raises BadRequest.
     """
     made, drawn = template, 0
     for _ in range(DEEPEST):
@@ -95,9 +95,9 @@ def choose(template: str, seed: int, lists: Mapping[str, Sequence[str]]) -> str:
             return made
         parts, at = [], 0
         for start, end, options in found:
+            digest = hashlib.sha256(f"{seed} {drawn} {made[start:end]}".encode()).digest()
             if isinstance(options, str):
                 options = _listed(options, lists)
-            digest = hashlib.sha256(f"{seed} {drawn} {template}".encode()).digest()
             drawn += 1
             parts += [made[at:start], options[int.from_bytes(digest[:8], "big") % len(options)]]
             at = end

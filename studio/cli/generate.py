@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from studio import presets
 from studio.cli import machine
 from studio.cli.bundle import write_bundle
 from studio.contract import Cancelled, Failed, Finished, Guidance, Loading, Request, Step, View
@@ -48,6 +49,7 @@ def configure_request(parser: argparse._ActionsContainer) -> None:
     add = parser.add_argument
     add("--model", help="a checkpoint's id (see `models`); the default one if left out")
     add("--prompt", help="what to draw; may be empty")
+    add("--style", help="a style around the prompt: noto, photo, ink, …")
     add("--negative-prompt", help="what to steer away from")
     add("--label", type=int, help="a class, from 0 on, where a checkpoint knows classes")
     add("--seed", type=int, help="names the first picture's noise; picture k has seed + k")
@@ -132,7 +134,19 @@ def changed(args: argparse.Namespace, request: Request) -> Request:
             guidance[name] = getattr(args, option)
     if args.interval:
         guidance["interval"] = tuple(args.interval)
-    return request.with_(guidance=Guidance(**guidance), **given)
+    request = request.with_(guidance=Guidance(**guidance), **given)
+    return styled(request, args.style) if getattr(args, "style", None) else request
+
+
+def styled(request: Request, name: str) -> Request:
+    """The request with a style around its prompt."""
+    styles = {style.id: style for style in presets.styles()}
+    if name not in styles:
+        raise BadRequest(f"There is no style “{name[:40]}”; there are {', '.join(styles)}.")
+    if styles[name].worn(request.prompt) is not None:
+        return request
+    prompt, negative = presets.toggled(request.prompt, request.negative_prompt, styles[name])
+    return request.with_(prompt=prompt, negative_prompt=negative, template="")
 
 
 def pictured(args: argparse.Namespace, engine: LocalEngine, request: Request) -> Request:

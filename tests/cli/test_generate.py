@@ -165,3 +165,14 @@ def test_models_lists_without_loading_torch(models):
         f"main(['models', '--models', {str(models)!r}]); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+
+
+def test_a_style_stands_around_the_prompt(generate):
+    said = generate("--model", "shapes", "--prompt", "red disc", "--style", "ink", "--steps", "2")
+    assert said["recipe"]["prompt"].startswith("red disc, ink")
+    assert said["recipe"]["negative_prompt"] == "colour, photo"
+
+
+def test_the_seed_chooses_and_the_recipe_says_how_it_was_written(generate):
+    said = generate("--model", "shapes", "--prompt", "{red|blue} disc", "--steps", "2")["recipe"]
+    assert said["prompt"] in ("red disc", "blue disc") and said["template"] == "{red|blue} disc"

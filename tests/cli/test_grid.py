@@ -71,3 +71,13 @@ def test_the_cost_alone_runs_nothing(models, capsys, tmp_path):
 def test_what_cannot_be_filled_is_said_and_exits_with_2(models, capsys, options, says):
     status, out, error = call(models, capsys, *options)
     assert (status, out) == (2, "") and says in error and "Traceback" not in error
+
+
+def test_a_grid_over_styles_and_wildcards_keeps_both_in_the_recipe(models, capsys, tmp_path):
+    status, line, _ = call(
+        models, capsys, "--x", "style=none,noto", "--prompt", "{red|blue} disc", "--steps", "2",
+        "--out", str(tmp_path / "grid.png"), "--json",
+    )  # fmt: skip
+    said = json.loads(line)
+    assert status == 0 and [c["state"] for c in said["cells"]] == ["done", "done"]
+    assert said["request"]["prompt"] == "{red|blue} disc"

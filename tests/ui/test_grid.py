@@ -243,11 +243,12 @@ def test_its_png_brings_the_grid_back(page, tmp_path):
 def test_labels_stay_in_sight_while_the_table_scrolls(page):
     fill(page, x_values="1-20", y_values="1-12", steps="1")
     settled(page)
-    page.evaluate("document.querySelector('.scroll').scrollTo(600, 500)")
+    page.evaluate("document.querySelector('.grid-stage .scroll').scrollTo(600, 500)")
     page.wait_for_timeout(200)
     boxes = page.evaluate(
         """() => { const at = (s) => document.querySelector(s).getBoundingClientRect();
-             const [box, head, side] = [at('.scroll'), at('thead th.corner'), at('tbody th')];
+             const [box, head, side] = [at('.grid-stage .scroll'), at('.grid-stage .corner'),
+                 at('.grid-stage tbody th')];
              return [head.top - box.top, head.left - box.left, side.left - box.left]; }"""
     )
     assert max(map(abs, boxes)) < 3
