@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from studio.adapting import Adapting
 from studio.controls import Steering
 from studio.gridding import Grids
 from studio.holding import Holdings
@@ -32,11 +33,13 @@ class View:
 
     `preview` is how x̂0 is drawn while it runs: "auto" takes the tiny decoder when that costs
     under a quarter of a step, else the linear map; "tiny" and "rgb" force one; "off" sends
-    numbers only. `anatomy` adds the conditional and unconditional x̂0 to each Step.
+    numbers only. `anatomy` adds the conditional and unconditional x̂0 to each Step. `tiny` names a
+    tiny autoencoder to draw with in place of the checkpoint's own.
     """
 
     preview: Literal["auto", "tiny", "rgb", "off"] = "auto"
     anatomy: bool = False
+    tiny: str = ""
 
 
 # Events, in the order in which a run meets them. `run` is the run's opaque id.
@@ -224,6 +227,7 @@ class Engine(Protocol):
 
     lab: Lab  # the forward process, what a model knows of it, inversion
     steering: Steering  # controls, and what they are shown
+    adapting: Adapting  # adapters and autoencoders
     races: Races  # samplers side by side on one x_T
     twin: Twins  # samplers on mixtures in the plane, where every answer is exact
     grids: Grids  # one request over two of its fields

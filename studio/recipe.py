@@ -10,7 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from studio import controls, framing
+from studio import adapting, controls, framing
+from studio.adapting import Adapter as Adapter
 from studio.controls import Control as Control
 from studio.errors import BadRecipe, BadRequest, OverBudget
 from studio.framing import Framing as Framing
@@ -67,6 +68,9 @@ class Request:
     `framing` is what SDXL is told of the picture's size. `refiner` names a checkpoint that takes
     over for the last part of the way, from the share `handover` of the network's time on: at 0.8
     the model itself runs from t/T = 1 down to 0.2.
+
+    `adapters` change the model, not the refiner. `vae` names an autoencoder that makes states of
+    pictures and pictures of states in place of the checkpoint's own.
     """
 
     model: str
@@ -87,6 +91,8 @@ class Request:
     strength: float = 0.75
     mask: str = ""
     controls: tuple[Control, ...] = ()
+    adapters: tuple[Adapter, ...] = ()
+    vae: str = ""
     framing: Framing = field(default_factory=Framing)
     refiner: str = ""
     handover: float = 0.8
@@ -98,6 +104,7 @@ class Request:
         if isinstance(self.guidance, dict):
             object.__setattr__(self, "guidance", _guidance(self.guidance))
         object.__setattr__(self, "controls", controls.read(self.controls))
+        object.__setattr__(self, "adapters", adapting.read(self.adapters))
         object.__setattr__(self, "framing", framing.read(self.framing))
         _check_request(self)
 
@@ -185,6 +192,8 @@ def _check_request(r: Request) -> None:
             raise BadRequest(f"The {name} must be a multiple of 8 from 32 on, not {side}.")
     number("η (eta)", r.eta, 0.0, 1.0)
     number("hand-over", r.handover, 0.0, 1.0)
+    if r.vae != "":
+        adapting.check_id("autoencoder", r.vae)
     if r.label is not None:
         whole("class", r.label, 0, MAX_LABEL)
     g = r.guidance

@@ -15,6 +15,7 @@ CODE = [*MODULES, ROOT / "app.py", *sorted((ROOT / "benchmarks").rglob("*.py"))]
 
 KNOWN_TO_ALL = {"errors", "ranges"}
 CONTRACT = {
+    "adapting",
     "controls",
     "axes", "contract", "gridding", "holding", "insides", "noising", "presets", "prompting",
     "race_recipe", "racing", "recipe",
@@ -23,9 +24,10 @@ CONTRACT = {
 MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer name goes first
     "errors": set(),
     "ranges": {"errors"},
+    "adapting": KNOWN_TO_ALL,
     "controls": KNOWN_TO_ALL,
     "framing": KNOWN_TO_ALL,
-    "recipe": KNOWN_TO_ALL | {"controls", "framing"},
+    "recipe": KNOWN_TO_ALL | {"adapting", "controls", "framing"},
     "noising": KNOWN_TO_ALL | {"recipe"},
     "race_recipe": KNOWN_TO_ALL | {"recipe"},
     "racing": KNOWN_TO_ALL | {"race_recipe", "recipe"},
@@ -37,14 +39,15 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     "holding": KNOWN_TO_ALL,
     "insides": KNOWN_TO_ALL | {"recipe"},
     "contract": KNOWN_TO_ALL
-    | {"gridding", "holding", "insides", "noising", "prompting", "racing", "recipe", "twinning"},
+    | {"adapting", "controls", "gridding", "holding", "insides", "noising", "prompting", "racing"}
+    | {"recipe", "twinning"},
     "settings": KNOWN_TO_ALL,
     "diffusion": set(),
     "imaging.pictures": KNOWN_TO_ALL,
     "imaging": KNOWN_TO_ALL | CONTRACT | {"imaging.pictures"},
     "store": KNOWN_TO_ALL | CONTRACT | {"imaging.pictures"},
     "metrics": {"imaging"},
-    "checkpoints": KNOWN_TO_ALL | {"diffusion", "prompting"},
+    "checkpoints": KNOWN_TO_ALL | {"adapting", "diffusion", "prompting"},
     "engine": KNOWN_TO_ALL
     | CONTRACT
     | {"settings", "checkpoints", "imaging", "imaging.pictures", "diffusion", "metrics"},
@@ -58,6 +61,7 @@ STANDARD = set(sys.stdlib_module_names)
 MAY_USE = {  # parts that keep to certain libraries
     "errors": set(),
     "ranges": set(),
+    "adapting": set(),
     "controls": set(),
     "framing": set(),
     "recipe": set(),
