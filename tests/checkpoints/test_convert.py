@@ -58,9 +58,9 @@ def official(folder, published=True):
     held = authors_weights()
     if published:
         count, width = held["pos_embed"].shape[1:]
-        held["pos_embed"] = get_2d_sincos_pos_embed(
-            width, math.isqrt(count), output_type="pt"
-        ).float()[None]
+        side = math.isqrt(count)
+        table = get_2d_sincos_pos_embed(width, side, base_size=side, output_type="pt")
+        held["pos_embed"] = table.float()[None]
     save_file(held, folder / "DiT-tiny.safetensors")
     small.vae().save_pretrained(folder / "vae")
     return folder
