@@ -240,10 +240,11 @@ def test_its_png_brings_the_grid_back(page, tmp_path):
 
 
 @pytest.mark.ui
-def test_labels_stay_in_sight_while_the_table_scrolls(page):
-    fill(page, x_values="1-20", y_values="1-12", steps="1")
+def test_labels_stay_in_sight_while_the_table_scrolls(tab):
+    page = opened(tab(viewport={"width": 700, "height": 500}))
+    fill(page, x_values="1-10", y_values="1-6", steps="1")
     settled(page)
-    page.evaluate("document.querySelector('.grid-stage .scroll').scrollTo(600, 500)")
+    page.evaluate("document.querySelector('.grid-stage .scroll').scrollTo(150, 90)")
     page.wait_for_timeout(200)
     boxes = page.evaluate(
         """() => { const at = (s) => document.querySelector(s).getBoundingClientRect();
@@ -252,6 +253,10 @@ def test_labels_stay_in_sight_while_the_table_scrolls(page):
              return [head.top - box.top, head.left - box.left, side.left - box.left]; }"""
     )
     assert max(map(abs, boxes)) < 3
+    place = page.evaluate(
+        "(b => [b.scrollLeft, b.scrollTop])(document.querySelector('.grid-stage .scroll'))"
+    )
+    assert place == [150, 90]
 
 
 @pytest.mark.ui
