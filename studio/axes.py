@@ -92,7 +92,7 @@ def _numbers(field: Field, typed: str, _: object, whole: bool = False) -> list[s
     for item in filter(None, re.split(r"[,，、;；\s]+", tight)):
         found = _RANGE.fullmatch(item)
         if found:
-            values += _range(field, item, *found.groups(), whole=whole)
+            values += _range(field, item, found, whole)
         elif re.fullmatch(r"\d{1,20}" if whole else _NUMBER, item):
             values.append(_spelled(float(item) if not whole else int(item)))
         else:
@@ -107,10 +107,9 @@ def _wholes(field: Field, typed: str, names: object) -> list[str]:
     return _numbers(field, typed, names, whole=True)
 
 
-def _range(
-    field: Field, item: str, low: str, high: str, step: str | None, count: str | None, whole: bool
-) -> list[str]:
+def _range(field: Field, item: str, found: re.Match, whole: bool) -> list[str]:
     """`1-4`, `10-50(+10)` by a step, `0-1[5]` by a count of values; either way round."""
+    low, high, step, count = found.groups()
     try:
         first, last = (int(low), int(high)) if whole else (float(low), float(high))
     except ValueError:
@@ -204,8 +203,10 @@ def _set(name: str, kind: Callable[[str], Any] = str) -> Callable[[Request, str,
 
 def _guide(name: str) -> Callable[[Request, str, Axis], Request]:
     def put(request: Request, text: str, axis: Axis) -> Request:
-        kind = "cfg" if name == "scale" else request.guidance.kind
-        return request.with_(guidance=replace(request.guidance, kind=kind, **{name: float(text)}))
+        change: dict[str, Any] = {name: float(text)}
+        if name == "scale" and request.guidance.kind == "none":
+            change["kind"] = "cfg"
+        return request.with_(guidance=replace(request.guidance, **change))
 
     return put
 
@@ -241,9 +242,7 @@ def _put_style(request: Request, text: str, axis: Axis) -> Request:
 
 def _put_control(request: Request, text: str, axis: Axis) -> Request:
     if not request.controls:
-        raise BadRequest(
-            "No picture controls this request; choose another field for the axis."
-        )
+        raise BadRequest("No picture controls this request; choose another field for the axis.")
     first, *others = request.controls
     return request.with_(controls=(replace(first, scale=float(text)), *others))
 

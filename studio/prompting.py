@@ -96,10 +96,9 @@ def choose(template: str, seed: int, lists: Mapping[str, Sequence[str]]) -> str:
         parts, at = [], 0
         for start, end, options in found:
             digest = hashlib.sha256(f"{seed} {drawn} {made[start:end]}".encode()).digest()
-            if isinstance(options, str):
-                options = _listed(options, lists)
+            among = _listed(options, lists) if isinstance(options, str) else options
             drawn += 1
-            parts += [made[at:start], options[int.from_bytes(digest[:8], "big") % len(options)]]
+            parts += [made[at:start], among[int.from_bytes(digest[:8], "big") % len(among)]]
             at = end
         made = "".join([*parts, made[at:]])
         if len(made) > MAX_PROMPT:
@@ -148,7 +147,7 @@ def _pairs(letters: list[tuple[str, bool]]) -> list[tuple[int, int]]:
 
 def _split(kept: list[tuple[str, float]]) -> tuple[Piece, ...]:
     text = "".join(letter for letter, _ in kept)
-    out, at = [], 0
+    out, at = list[Piece](), 0
     for found in [*re.finditer(r"\s*\bBREAK\b[\s,]*", text), None]:
         end = found.start() if found else len(text)
         if text[at:end].strip() or not (out or found):

@@ -12,9 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from studio.axes import NO_STYLE, Names
-from studio.contract import Engine, Finished, Request
+from studio.contract import Finished, Request
 from studio.engine.grid_cost import Rates, plan, weight
-from studio.engine.grid_fill import Work
+from studio.engine.grid_fill import Runs, Work
 from studio.errors import Busy, NotFound
 from studio.gridding import Cell, Filling, Grid, Plan
 from studio.imaging import grids
@@ -31,7 +31,7 @@ class Grids:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Runs,
         resolve: Callable[[Request], Request],
         finished: Callable[[], Iterable[Finished]],
         hands: int = HANDS,

@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from studio.contract import (
     Cancelled,
-    Engine,
+    CheckpointInfo,
+    Choices,
     Event,
     Failed,
     Finished,
@@ -30,6 +32,22 @@ from studio.gridding import Cell, Filling, Grid, Plan
 log = logging.getLogger(__name__)
 ENOUGH = 0.03  # of all work, before its pace is believed
 PATIENCE = 0.5  # seconds between two tries where the engine's queue is full
+
+
+class Runs(Protocol):
+    """What a grid needs of the engine: that it runs requests."""
+
+    def submit(self, request: Request, view: View | None = None) -> str: ...
+
+    def events(self, run: str, timeout: float | None = None) -> Iterator[Event]: ...
+
+    def cancel(self, run: str) -> None: ...
+
+    def forget(self, run: str) -> None: ...
+
+    def choices(self) -> Choices: ...
+
+    def catalog(self) -> tuple[CheckpointInfo, ...]: ...
 
 
 @dataclass(eq=False)
@@ -125,7 +143,7 @@ class Work:
 
     # Filling
 
-    def go(self, engine: Engine, rates: Rates, hands: int) -> None:
+    def go(self, engine: Runs, rates: Rates, hands: int) -> None:
         """Fill what is not done; nothing happens while it runs already."""
         with self.changed:
             if self.state == "running":
@@ -149,7 +167,7 @@ class Work:
                     target=self._hand, args=(engine, rates, self.turn), name="grid", daemon=True
                 ).start()
 
-    def stop(self, engine: Engine) -> None:
+    def stop(self, engine: Runs) -> None:
         """No further cell begins, and those that run end at their next question."""
         with self.changed:
             self._end("stopped")
@@ -181,7 +199,7 @@ class Work:
     def _goes(self, turn: int) -> bool:
         return self.state == "running" and self.turn == turn
 
-    def _hand(self, engine: Engine, rates: Rates, turn: int) -> None:
+    def _hand(self, engine: Runs, rates: Rates, turn: int) -> None:
         while True:
             with self.changed:
                 if not self._goes(turn) or not self.waiting:
@@ -194,7 +212,7 @@ class Work:
                 if self.hands == 0:
                     self._end("done")
 
-    def _fill(self, engine: Engine, rates: Rates, turn: int, index: int) -> None:
+    def _fill(self, engine: Runs, rates: Rates, turn: int, index: int) -> None:
         """One cell, to its end; what fails is said in the cell, and the others go on."""
         run, failure = "", ""
         try:
@@ -216,7 +234,7 @@ class Work:
             if run:
                 engine.forget(run)
 
-    def _submit(self, engine: Engine, turn: int, request: Request) -> str:
+    def _submit(self, engine: Runs, turn: int, request: Request) -> str:
         """The run's id, waiting while the queue is full; nothing where the grid was stopped."""
         while True:
             try:

@@ -46,10 +46,10 @@ def sheet(grid: Grid, pictures: Mapping[int, bytes], names: Labels) -> bytes:
     for line, text in enumerate(head):
         draw.text((EDGE, EDGE + line * LINE), text, fill=QUIET if line else INK, font=_font(SMALL))
     for column, lines in enumerate(tops):
-        middle = left + column * (width + GAP) + width / 2
+        centre = left + column * (width + GAP) + width / 2
         for line, text in enumerate(lines):
-            y = top - 8 - (len(lines) - line) * LINE
-            draw.text((middle, y), text, fill=INK, font=_font(TEXT), anchor="ma")
+            above = top - 8 - (len(lines) - line) * LINE
+            draw.text((centre, above), text, fill=INK, font=_font(TEXT), anchor="ma")
     for row, text in enumerate(down):
         middle = top + row * (height + GAP) + height / 2
         lines = _wrapped(text, side - 14) if text else []
