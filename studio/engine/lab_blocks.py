@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studio import insides
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.checkpoints.conditions import Asked, stack
 from studio.diffusion.forward import q_sample

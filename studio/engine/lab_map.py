@@ -110,7 +110,7 @@ def _where(name: str) -> Where:
 
 def _unet(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     pattern = re.compile(
-        r"conv_in|conv_out|(?:(?:down|up)_blocks\.\d+|mid_block)\.(?:%s)\.\d+" % "|".join(INNER)
+        rf"conv_in|conv_out|(?:(?:down|up)_blocks\.\d+|mid_block)\.(?:{'|'.join(INNER)})\.\d+"
     )
     for name, module in net.named_modules():
         if pattern.fullmatch(name):

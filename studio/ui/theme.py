@@ -15,7 +15,9 @@ STATIC = Path(__file__).parent / "static"
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 STYLES = tuple(
     STATIC / "css" / f"{name}.css"
-    for name in ("fonts", "shell", "form", "stage", "noise", "help", "race", "twin", "grid")
+    for name in (
+        "fonts", "shell", "form", "stage", "noise", "help", "race", "twin", "grid", "models",
+    )  # fmt: skip
 )
 
 SIGNAL = colors.Color(

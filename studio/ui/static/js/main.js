@@ -2,6 +2,7 @@
 
 import { MOUNTS as grid } from "./grid.js";
 import { mountGaussians } from "./gaussians.js";
+import { MOUNTS as models } from "./models.js";
 import { NoiseStage } from "./noise.js";
 import { mountDensities, mountFeed, mountFile, mountGuesses, mountInversion, mountLine, mountPicker, mountWalk } from "./noise_panels.js";
 import { MOUNTS as prompt } from "./prompt.js";
@@ -32,6 +33,7 @@ const MOUNTS = {
   ...race,
   ...twin,
   ...grid,
+  ...models,
 };
 
 // A part that fails to mount is reported, and the others are mounted all the same.
