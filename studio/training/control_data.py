@@ -104,12 +104,14 @@ class Held:
     names: tuple[str, ...]
     states: torch.Tensor  # (1 + N, T, D): row 0 is the empty prompt
     noise: torch.Tensor  # (N, C, h, w)
+    known: int  # so many, the first ones, are of concepts that the denoiser was taught
 
     def head(self, count: int) -> "Held":
         """The first `count` of them."""
         shown, given = self.shown[:count], self.given[:count]
         states, noise = self.states[: count + 1], self.noise[:count]
-        return Held(self.pictures[:count], shown, given, self.names[:count], states, noise)
+        names, known = self.names[:count], min(self.known, count)
+        return Held(self.pictures[:count], shown, given, names, states, noise, known)
 
 
 def held(data: IconData, kind: str, taught: set[str], count: int, parts: tuple, seed: int) -> Held:
@@ -129,31 +131,38 @@ def held(data: IconData, kind: str, taught: set[str], count: int, parts: tuple, 
         names,
         prompt_states(model, tokens, ["", *names]),
         torch.randn((len(rows), vae.config.latent_channels, side, side), generator=g),
+        sum(data.records[i].concept in taught for i in rows),
     )
 
 
 @torch.no_grad()
-def generate(base, control, vae, some: Held, steps: int, scale: float = 3.5) -> np.ndarray:
+def generate(
+    base, control, vae, some: Held, steps: int, guidance: float = 3.5, strength: float = 1.0
+) -> np.ndarray:
     """One picture a hint, (N, H, W, 3) uint8, guided; without the control where it is None."""
     made, states = [], some.states.to(base.device)
     for first in range(0, len(some.names), 8):
         part = slice(first, first + 8)
         hint = torch.from_numpy(some.shown[part]).to(base.device).float() / 255
         hint = hint[:, None].expand(-1, 3, -1, -1).contiguous()
-        predict = base if control is None else steered(base, control, hint)
+        predict = base if control is None else steered(base, control, hint, strength)
         z = samples.sample(
-            predict, states[1:][part], states[:1], some.noise[part].to(base.device), steps, scale
+            predict, states[1:][part], states[:1], some.noise[part].to(base.device), steps, guidance
         )
         made.append(to_pixels(vae.decode(z).sample))
     return np.concatenate(made)
 
 
 def score(pictures: np.ndarray, some: Held) -> Score:
-    """How well the Canny edges of the pictures fit the hints' lines, picture by picture."""
+    """How well the Canny edges of the pictures fit the hints' lines, picture by picture; of the
+    first pictures where there are fewer than hints.
+    """
     found = [
         edges.match(PREPROCESSORS["canny"](picture)[..., 0], given)
-        for picture, given in zip(pictures, some.given, strict=True)
+        for picture, given in zip(pictures, some.given, strict=False)
     ]
+    if not found:
+        return Score(0.0, 0.0, 0.0, 0)
     means = [
         sum(values) / len(found)
         for values in zip(*((m.f1, m.precision, m.recall) for m in found), strict=True)

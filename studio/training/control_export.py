@@ -27,6 +27,7 @@ from studio.training.export import LIMIT, SHARD, forget
 
 NEAREST = (1, 5)
 SHOWN = 12  # held-out pictures on the card's sheet
+STRENGTH, GUIDANCE = 1.25, 2.5  # advised: measured to follow the lines best, see docs/training.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Figures:
     followed: Score
     free: Score
     decoded: Score  # the held-out pictures themselves, through the VAE and back: the bound
+    known: tuple[Score, Score, Score]  # the same for concepts that the base was taught
+    plain: Score  # with the control at the base's own guidance and strength 1
     concepts: dict[str, tuple[float, ...]]  # who → shares found among the NEAREST
 
 
@@ -60,6 +63,8 @@ def write(folder: Path, control: ControlNetModel, kind: str, base: Path, size: i
             "preprocessor": kind,
             "settings": {s.name: s.default for s in preprocessor.settings},
             "size": size,
+            "scale": STRENGTH,
+            "guidance": GUIDANCE,
         },
     }
     (folder / "studio.json").write_text(json.dumps(said, indent=1) + "\n")
@@ -72,8 +77,10 @@ def write(folder: Path, control: ControlNetModel, kind: str, base: Path, size: i
 def figures(pipe, control, data: IconData, some: Held, steps: int, folder: Path) -> Figures:
     """Draw from every hint of `some` with and without the control; leaves a sheet in `images/`."""
     draw = {"vae": pipe.vae, "some": some, "steps": steps}
-    followed = control_data.generate(pipe.unet, control, **draw)
-    free = control_data.generate(pipe.unet, None, **draw)
+    advised = {"guidance": GUIDANCE, "strength": STRENGTH}
+    followed = control_data.generate(pipe.unet, control, **draw, **advised)
+    plain = control_data.generate(pipe.unet, control, **draw)
+    free = control_data.generate(pipe.unet, None, **draw, **advised)
     parts = [some.pictures[i : i + 8] for i in range(0, len(some.pictures), 8)]
     decoded = np.concatenate(
         [
@@ -89,8 +96,13 @@ def figures(pipe, control, data: IconData, some: Held, steps: int, folder: Path)
         who: tuple(looks.retrieved(made, some.names, gallery, names, n) for n in NEAREST)
         for who, made in (("with", followed), ("without", free), ("real", some.pictures))
     }
-    scores = (control_data.score(made, some) for made in (followed, free, decoded))
-    return Figures(*scores, concepts)
+    made = (followed, free, decoded)
+    return Figures(
+        *(control_data.score(pictures, some) for pictures in made),
+        known=tuple(control_data.score(p[: some.known], some) for p in made),
+        plain=control_data.score(plain, some),
+        concepts=concepts,
+    )
 
 
 def card(folder: Path, kind: str, data: IconData, config: Config, run: Path, found: Figures) -> str:
@@ -160,16 +172,22 @@ are of those that the base was trained on. Held out: one style of
 
 
 def _table(found: Figures) -> str:
-    n = found.followed.count
+    n, known = found.followed.count, found.known[0].count
     rows = [
         f"| {n} held-out hints | with control | without | the picture itself, through the VAE |",
         "|---|---|---|---|",
     ]
-    for name in ("f1", "precision", "recall"):
-        values = (getattr(s, name) for s in (found.followed, found.free, found.decoded))
-        title = {"f1": "F1"}.get(name, name)
-        rows.append(f"| edges, {title} | " + " | ".join(f"{v:.3f}" for v in values) + " |")
+    lines = [(n, name, (found.followed, found.free, found.decoded)) for name in PARTS]
+    if known:
+        lines.append((known, "f1", found.known))
+    for count, name, scores in lines:
+        values = " | ".join(f"{getattr(score, name):.3f}" for score in scores)
+        which = "" if count == n else f", {count} concepts that the base was taught"
+        rows.append(f"| edges, {PARTS[name]}{which} | {values} |")
     for i, nearest in enumerate(NEAREST):
         shares = " | ".join(f"{found.concepts[who][i]:.0%}" for who in ("with", "without", "real"))
         rows.append(f"| concept among the nearest {nearest} | {shares} |")
     return "\n".join(rows)
+
+
+PARTS = {"f1": "F1", "precision": "precision", "recall": "recall"}

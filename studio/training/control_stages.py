@@ -22,7 +22,7 @@ from studio.training.cli import with_steps
 from studio.training.export import MODEL
 from studio.training.recipes import RECIPES
 
-SHEET, JUDGED = 24, 96  # held-out pictures on a run's sheets, and behind the card's figures
+SHEET, JUDGED = 24, 64  # held-out pictures on a run's sheets, and behind the card's figures
 
 
 def train(args: argparse.Namespace) -> int:
