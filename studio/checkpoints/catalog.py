@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.checkpoints import controlled, headers
+from studio.checkpoints import adapters, controlled, headers
+from studio.checkpoints.adapters import AdapterEntry
 from studio.checkpoints.controlled import ControlEntry
 from studio.checkpoints.entry import Entry
 from studio.checkpoints.headers import PICKLED, check_whole_download
@@ -31,6 +32,15 @@ class Catalog:
     entries: dict[str, Entry] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     controls: dict[str, ControlEntry] = field(default_factory=dict)
+    adapters: dict[str, AdapterEntry] = field(default_factory=dict)
+
+    def adapter(self, id: str) -> AdapterEntry:
+        """The entry of an adapter; raises BadCheckpoint with the reason, or NotFound."""
+        if id in self.adapters:
+            return self.adapters[id]
+        if id in self.refused:
+            raise BadCheckpoint(self.refused[id])
+        raise NotFound(f"There is no adapter “{id[:60]}” here; choose one from the list.")
 
     def control(self, id: str) -> ControlEntry:
         """The entry of a control network; raises BadCheckpoint with the reason, or NotFound."""
@@ -51,7 +61,7 @@ class Catalog:
     def renew(self, scanned: Catalog) -> None:
         """Say what a later scan found."""
         self.entries, self.refused = scanned.entries, scanned.refused
-        self.controls = scanned.controls
+        self.controls, self.adapters = scanned.controls, scanned.adapters
 
     @property
     def default(self) -> str:
@@ -70,15 +80,18 @@ def scan(*folders: Path) -> Catalog:
     entries: dict[str, Entry] = {}
     refused: dict[str, str] = {}
     controls: dict[str, ControlEntry] = {}
+    adapted: dict[str, AdapterEntry] = {}
     for models in folders:
         for path in _listed(models):
             id = path.stem if path.is_file() else path.name
-            if id in entries or id in refused or id in controls:
+            if any(id in held for held in (entries, refused, controls, adapted)):
                 log.warning("%s is in two folders; the first is offered", id)
                 continue
             try:
                 if path.is_dir() and controlled.is_control(path):
                     controls[id] = controlled.describe(path)
+                elif (found := _adapter(path, models)) is not None:
+                    adapted[id] = found
                 else:
                     entries[id] = _entry(path, models, id)
             except (BadCheckpoint, OSError) as error:
@@ -86,7 +99,7 @@ def scan(*folders: Path) -> Catalog:
                 refused[id] = str(error) if isinstance(error, BadCheckpoint) else cannot
                 log.warning("%s is not offered: %s", id, error)
     order = sorted(entries.values(), key=lambda e: (not e.preferred, not e.trained, e.id))
-    return Catalog({entry.id: entry for entry in order}, refused, controls)
+    return Catalog({entry.id: entry for entry in order}, refused, controls, adapted)
 
 
 def only(path: Path) -> Catalog:
@@ -112,9 +125,19 @@ def _may_be_one(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in (".safetensors", *PICKLED)
 
 
-def _entry(path: Path, models: Path, id: str) -> Entry:
+def _adapter(path: Path, models: Path) -> AdapterEntry | None:
+    """The adapter that a file or folder holds, None for anything else; raises BadCheckpoint."""
+    _check_here(path, models)
+    return adapters.describe(path)
+
+
+def _check_here(path: Path, models: Path) -> None:
     if not path.resolve().is_relative_to(models.resolve()):
         raise BadCheckpoint(f"{path.name} is a link that leads out of the models folder.")
+
+
+def _entry(path: Path, models: Path, id: str) -> Entry:
+    _check_here(path, models)
     if path.is_file():
         if path.suffix.lower() in PICKLED:
             raise BadCheckpoint(

@@ -15,6 +15,7 @@ from studio.checkpoints import held, weights
 from studio.checkpoints.allowed import part_class
 from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
+from studio.checkpoints.inversion import Inversions
 from studio.checkpoints.place import place
 from studio.checkpoints.tokens import tokens
 from studio.checkpoints.weighting import Laid, count_pieces, lay, lay_pieces, weigh
@@ -60,7 +61,9 @@ class TextEncoder:
         room = getattr(config, "max_position_embeddings", 77)
         self.length = min(self.tokenizer.model_max_length, room)
         self.pieced = str(getattr(config, "model_type", "")).startswith("clip")
-        self._empty: dict[str, Tensor] = {}  # what the empty prompt has, by kind of state
+        self.inversions: Inversions | None = None
+        self.worn: tuple = ()  # which adapters change it now, and how strongly
+        self._empty: dict[tuple, Tensor] = {}  # what the empty prompt has, by kind and adapters
         self.device = device
         self.bytes = sum(p.numel() * p.element_size() for p in self.model.parameters())
 
@@ -73,7 +76,7 @@ class TextEncoder:
 
         def read(laid: Laid) -> Tensor:
             mask = laid.mask[None].to(self.device) if self.masked else None
-            return self.model(laid.ids[None].to(self.device), attention_mask=mask)[0][0].float()
+            return self.model(self._ids(laid), attention_mask=mask)[0][0].float()
 
         laid = self._lay(prompt, count)
         return torch.cat([self._weighed("hidden", each, read(each), read) for each in laid])
@@ -87,7 +90,7 @@ class TextEncoder:
         """
 
         def run(laid: Laid) -> Any:
-            return self.model(laid.ids[None].to(self.device), output_hidden_states=True)
+            return self.model(self._ids(laid), output_hidden_states=True)
 
         def read(laid: Laid) -> Tensor:
             return run(laid).hidden_states[-2][0].float()
@@ -115,6 +118,16 @@ class TextEncoder:
         """How many tokens the prompt has, of how many that are read."""
         return tokens(self.tokenizer, prompt, self.length, self.pieced)
 
+    def learn(self, id: str, vectors: Tensor) -> None:
+        """Take the vectors (n, D) of a textual inversion; see `inversion`."""
+        if self.inversions is None:
+            self.inversions = Inversions(self.tokenizer, self.model, self.device)
+        self.inversions.add(id, vectors)
+
+    def _ids(self, laid: Laid) -> Tensor:
+        ids = laid.ids if self.inversions is None else self.inversions.ids(laid.ids)
+        return ids[None].to(self.device)
+
     def _lay(self, prompt: str, count: int) -> list[Laid]:
         if self.pieced:
             return lay_pieces(self.tokenizer, prompt, self.length, count)
@@ -125,9 +138,11 @@ class TextEncoder:
     ) -> Tensor:
         if laid.plain:
             return states
-        if kind not in self._empty:
-            self._empty[kind] = read(lay(self.tokenizer, "", self.length))
-        return weigh(states, self._empty[kind], laid.weights)
+        key = (kind, self.worn)
+        if key not in self._empty:
+            self._empty = {k: v for k, v in self._empty.items() if not k[1]}
+            self._empty[key] = read(lay(self.tokenizer, "", self.length))
+        return weigh(states, self._empty[key], laid.weights)
 
     def embedding(self, text: str) -> Tensor:
         """(D,): the mean over the prompt's own tokens, of length 1. For cosine similarity."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -62,6 +63,8 @@ def ask(
     times = [t for i in inputs for t in i[1]]
     conditions = join([i[2] for i in inputs])
     guides = [g for run, rows in zip(runs, names, strict=True) for g in run.guides(rows)]
+    worn = [run.wears.worn for run, i in zip(runs, inputs, strict=True) for _ in i[1]]
+    adapted = next((run.wears.adapted for run in runs if run.wears.worn), None)
     norms: dict[Guide, list[float]] = {}
     start = time.perf_counter()
     per = weight(checkpoint, runs[0].shape)
@@ -73,7 +76,9 @@ def ask(
         size = max(1, int(limit / per))
         part = slice(at, at + size)
         rows = (x[part], times[part], some(conditions, part))
-        answer = attempt(partial(_predict, checkpoint, guides[part], norms, *rows))
+        call = partial(_predict, checkpoint, guides[part], norms, *rows)
+        with adapted.wearing(worn[part]) if adapted else nullcontext():
+            answer = attempt(call)
         if answer is None:
             if size == 1:
                 raise OutOfMemory("The device had no room for one picture; make it smaller.")

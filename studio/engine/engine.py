@@ -29,6 +29,7 @@ from studio.contract import (
     What,
 )
 from studio.engine import offers
+from studio.engine.adapting import Adapting, check_view
 from studio.engine.grid import Grids
 from studio.engine.hints import Steering
 from studio.engine.insides import Insides
@@ -73,6 +74,7 @@ class LocalEngine:
         self._broken: str | None = None
         self._uploads = Uploads()
         self.steering = Steering(self._catalog, self._uploads)
+        self.adapting = Adapting(self._catalog)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self.lab = Lab(self._start_job, self._catalog)
@@ -136,6 +138,7 @@ class LocalEngine:
     def _made(self, request: Request, view: View | None = None, **more: Any) -> Ticket:
         """A ticket for a request that can be met; raises BadRequest, OverBudget, NotFound."""
         resolved = offers.resolve(request, self._catalog)
+        check_view(view or View(), resolved.model, self._catalog)
         pictures = {id: self._uploads.png(id) for id in resolved.pictures()}
         return Ticket(resolved, view or View(), pictures, **more)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import fields, replace
 
-from studio import presets, prompting
+from studio import adapting, presets, prompting
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.controlled import check_fit
 from studio.checkpoints.entry import Entry
 from studio.contract import CheckpointInfo, Choice, Choices, Request
 from studio.diffusion.samplers.registry import SAMPLERS
 from studio.diffusion.spacing import SPACINGS
+from studio.engine import adapting as wardrobe
 from studio.engine import hints
 from studio.errors import BadRequest, StudioError
 from studio.recipe import MAX_PROMPT, check_work
@@ -110,6 +111,7 @@ def resolve(request: Request, catalog: Catalog) -> Request:
     _check_label(request, entry)
     _check_refiner(request, entry, catalog)
     _check_steering(request, entry, catalog)
+    wardrobe.check(request, entry, catalog)
     if entry.guidance != "cfg" and request.guidance.kind == "cfg":
         guidance = replace(request.guidance, kind=entry.guidance)
         return request.with_(width=width, height=height, guidance=guidance)
@@ -158,15 +160,18 @@ def _check_label(request: Request, entry: Entry) -> None:
 
 
 def written(request: Request) -> Request:
-    """The request with the prompt that its seed makes of a template, and its weights checked."""
+    """The request with the prompt that its seed makes of a template, and the adapters in it."""
     prompt = request.prompt
     if not request.template:
         prompt = prompting.choose(prompt, request.seed, presets.word_lists())
+    template = request.template if prompt == request.prompt else request.prompt
+    prompt, named = adapting.spoken(prompt)
     for text in (prompt, request.negative_prompt):
         prompting.pieces(text)
-    if prompt == request.prompt:
+    if prompt == request.prompt and not named:
         return request
-    return request.with_(prompt=prompt, template=request.prompt)
+    worn = adapting.joined(request.adapters, named)
+    return request.with_(prompt=prompt, template=template, adapters=worn)
 
 
 def check_prompt(prompt: str) -> None:

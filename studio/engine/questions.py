@@ -32,6 +32,8 @@ def frames(
     if steps is None:
         steps = decode.spread(len(ticket.recording.levels), film.MOST)
     painter = worker.residents.painter(checkpoint.entry.id)
+    wardrobe = worker.residents.wardrobe
+    _, painter = wardrobe.dressed(checkpoint, painter, ticket.request.vae, ticket.view.tiny)
     return (yield from decode.frames(painter, ticket.recording, what, picture, steps))
 
 

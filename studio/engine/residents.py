@@ -21,6 +21,7 @@ from studio.checkpoints.place import Place
 from studio.controls import MAX_CONTROLS
 from studio.engine import machine
 from studio.engine.previews import Painter
+from studio.engine.wardrobe import NOTHING, Wardrobe, Wears
 from studio.errors import BadCheckpoint, OutOfMemory
 from studio.holding import Fit
 from studio.settings import Settings
@@ -40,8 +41,9 @@ class Residents:
         self._cache = Cache(settings.cache_bytes)
         self._painters: dict[str, Painter] = {}
         self._damaged: dict[str, str] = {}  # what was said when they did not load
-        self._prompts: OrderedDict[tuple[str, Asked], Condition] = OrderedDict()
+        self._prompts: OrderedDict[tuple[str, Asked, tuple], Condition] = OrderedDict()
         self._controls: OrderedDict[str, Control] = OrderedDict()
+        self.wardrobe = Wardrobe(catalog, settings.cache_bytes // 4)
 
     def __contains__(self, id: str) -> bool:
         return id in self._cache
@@ -75,6 +77,9 @@ class Residents:
     def forgive(self) -> None:
         """Try again what did not load: the files may be others now."""
         self._damaged.clear()
+        self.wardrobe.forget()
+        for key in [key for key in self._prompts if key[2]]:
+            del self._prompts[key]
         for id in self.ids():
             if id not in self.catalog.entries:
                 self.drop(id)
@@ -127,6 +132,7 @@ class Residents:
 
     def _sweep(self) -> None:
         """Nothing stays of checkpoints that left."""
+        self.wardrobe.keep(self._cache.ids())
         for gone in set(self._painters) - set(self._cache.ids()):
             del self._painters[gone]
             for key in [key for key in self._prompts if key[0] == gone]:
@@ -176,11 +182,13 @@ class Residents:
         """The painter of a loaded checkpoint."""
         return self._painters[id]
 
-    def condition(self, checkpoint: Checkpoint, asked: Asked) -> Condition:
+    def condition(
+        self, checkpoint: Checkpoint, asked: Asked, wears: Wears = NOTHING
+    ) -> Condition:
         """The encoded row. Each is encoded by itself: the same words, the same numbers."""
-        key = (checkpoint.entry.id, asked)
+        key = (checkpoint.entry.id, asked, wears.key)
         if key not in self._prompts:
-            self._prompts[key] = checkpoint.encode(asked)
+            self._prompts[key] = wears.under(1, lambda: checkpoint.encode(asked))
             while len(self._prompts) > KEPT_PROMPTS:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(key)

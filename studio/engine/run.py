@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from studio.checkpoints.adapted import unused
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.checkpoints.conditions import Condition, Conditions, shapes, stack
 from studio.contract import Level, PreviewCard, Step, View
@@ -27,6 +28,7 @@ from studio.engine.previews import Painter
 from studio.engine.start import Start, steps
 from studio.engine.steering import Guides, active
 from studio.engine.ticket import Ticket
+from studio.engine.wardrobe import NOTHING, Wears
 from studio.errors import BadRequest, StudioError
 from studio.imaging.encode import jpeg, psnr
 
@@ -45,11 +47,13 @@ class Run:
         conditions: Mapping[str, Condition],
         start: Start | None = None,
         steered: Guides = (),
+        wears: Wears = NOTHING,
     ) -> None:
         """Draws x_T, or noises what it starts from, and asks the first question; or BadRequest."""
         request = ticket.request
         self.ticket, self.checkpoint, self.painter = ticket, checkpoint, painter
         self.recording, self.start, self.steered = ticket.recording, start, steered
+        self.wears, self.said = wears, unused((request.prompt, request.negative_prompt), wears.worn)
         self.norms: tuple[tuple[float, ...], ...] = ()  # RMS of what each control added, per block
         self.conditions = {n: start.extend(c) if start else c for n, c in conditions.items()}
         self.batch = self.live = request.count
@@ -76,9 +80,10 @@ class Run:
         self.before = 0  # steps that an earlier checkpoint made
         mine = handover.before(way, self.path, request.handover) if request.refiner else way
         self.end = mine[-1] if len(mine) < len(way) else None  # where another takes over
+        self.cut = len(mine) - 1  # the first step that is the other's
+        self.state: Tensor | None = None  # the final one, or the one that is handed over
         self.ask: Ask | None
-        self._walk(x.to(device), mine)
-        self.state: Tensor | None = None  # the final one
+        self._walk(x.to(device), way)
         self.nfe = self.rows = 0
         self.step_ms: list[float] = []
         self.forward_ms = 0.0  # since the last step
@@ -120,6 +125,7 @@ class Run:
         self.before = len(self.step_ms)
         self.total = self.before + len(mine) - 1
         self.batch, self.memory, self._stacked, self.steered = self.live, None, None, ()
+        self.wears = NOTHING
         self.end, x, self.state = None, self.state, None
         self._walk(x.to(checkpoint.device), mine)
 
@@ -186,15 +192,20 @@ class Run:
             ask = self._asked(self.coroutine.send(answer))
             blended = self.start is not None and ask.stage == 0
             self.ask = replace(ask, x=self.start.blend(ask.x, ask.level)) if blended else ask
+            if self.end is not None and ask.stage == 0 and ask.step == self.cut:
+                self._stop(self.ask.x)
         except StopIteration as end:
-            self.ask, self.state = None, end.value[: self.live]
-            if self.start is not None:
-                self.state = self.start.blend(self.state, self.end or self.path.clean)
-            if not bool(torch.isfinite(self.state).all()):
-                raise StudioError(
-                    "The numbers ran out of range on the way; lower the guidance scale or take "
-                    "another sampler."
-                ) from None
+            blended = self.start is not None
+            self._stop(self.start.blend(end.value, self.path.clean) if blended else end.value)
+
+    def _stop(self, x: Tensor) -> None:
+        """Ask no more: this is the state. Raises StudioError if it holds what is no number."""
+        self.ask, self.state = None, x[: self.live]
+        if not bool(torch.isfinite(self.state).all()):
+            raise StudioError(
+                "The numbers ran out of range on the way; lower the guidance scale or take "
+                "another sampler."
+            )
 
     def _padded(self, x: Tensor) -> Tensor:
         """Dropped pictures get the first one's answer: nobody looks, and the shapes hold."""

@@ -149,11 +149,16 @@ class Worker:
             self.waiting.remove(ticket)
             if ticket.cancelled:
                 return self._end(ticket, Cancelled(ticket.id))
+            adapters = () if ticket.refining else request.adapters
+            wears = self.residents.wardrobe.wears(checkpoint, adapters)
             conditions = {
-                name: self.residents.condition(checkpoint, asked)
-                for name, asked in even(rows(request), checkpoint).items()
+                name: self.residents.condition(checkpoint, asked, wears)
+                for name, asked in even(wears.spelled(rows(request)), checkpoint).items()
             }
             painter = self.residents.painter(ticket.model)
+            checkpoint, painter = self.residents.wardrobe.dressed(
+                checkpoint, painter, request.vae, ticket.view.tiny
+            )
             if ticket.refining:
                 run = self.between.pop(ticket.id)
                 run.refine(checkpoint, painter, conditions)
@@ -164,7 +169,9 @@ class Worker:
             begun = start(request, checkpoint, ticket.pictures)
             networks = {c.model: self.residents.control(c.model) for c in request.controls}
             steered = guides(request, ticket.pictures, checkpoint, networks)
-            self.running.append(Run(ticket, checkpoint, painter, conditions, begun, steered))
+            self.running.append(
+                Run(ticket, checkpoint, painter, conditions, begun, steered, wears)
+            )
 
     def _denoise(self) -> None:
         group = batcher.choose(self.running, self._limit)
@@ -250,7 +257,7 @@ class Worker:
             step_ms=tuple(run.step_ms),
             steps_recorded=len(run.recording.levels),
             preview=run.preview_card(pictures[0]) if pictures else run.card,
-            notes=run.checkpoint.notes(request.prompt),
+            notes=run.checkpoint.notes(request.prompt) + run.said,
             stopped_early=run.live < request.count,
         )
         self._end(run.ticket, finished)

@@ -1,0 +1,264 @@
+"""Adapters and spare autoencoders: what a file or a folder says of one, and whether it fits.
+
+Read off headers and JSON alone, without torch: which kind it is, what it would change, and every
+shape compared with the checkpoint's before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.adapting import Kind
+from studio.checkpoints import headers, lora_keys
+from studio.checkpoints.entry import Entry, check_inside, read_json, words
+from studio.checkpoints.headers import Header
+from studio.checkpoints.layouts import ldm
+from studio.checkpoints.lora_keys import ALPHA, DOWN, UP
+from studio.checkpoints.shapes import hidden, of_modules
+from studio.errors import BadCheckpoint, BadRequest
+
+Shape = tuple[int, ...]
+FILES = (  # as the tools name them in a folder of their own
+    "pytorch_lora_weights.safetensors",
+    "adapter_model.safetensors",
+    "learned_embeds.safetensors",
+)
+AUTOENCODERS: dict[str, Kind] = {"AutoencoderKL": "vae", "AutoencoderTiny": "tiny"}
+SLOTS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}  # XL's inversions name encoders
+LDM_VAE = ("decoder.up.0.block.0.conv1.weight",)  # tells an autoencoder alone in one file
+MAX_VECTORS = 75  # of one word: as many as CLIP reads
+MAX_RANK = 1024
+FAMILIES = ("sd", "sdxl")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterEntry:
+    """An adapter that could be loaded.
+
+    `file` holds the weights, or is the folder of an autoencoder. `modules` are, of a low-rank one,
+    (part, canonical module) → the stored names of its tensors by role; of a textual inversion
+    `vectors` are the stored names by part, "" where any encoder of that width takes it.
+    """
+
+    id: str
+    file: Path
+    kind: Kind
+    title: str
+    parameters: int
+    bytes: int
+    licence: str
+    trigger: str = ""
+    rank: int = 0
+    header: Header | None = None
+    modules: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    vectors: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    alphas: dict[str, float] = field(default_factory=dict)  # peft's: by part, for all its modules
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The parts of a checkpoint that it changes."""
+        if self.kind in ("vae", "tiny"):
+            return ("vae",)
+        parts = {part for part, _ in self.modules} | set(self.vectors)
+        return tuple(sorted(part or "text_encoder" for part in parts))
+
+
+def describe(path: Path) -> AdapterEntry | None:
+    """The entry of a file or folder, None where it holds something else; or BadCheckpoint."""
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix != ".safetensors":
+        return None
+    return _file(path, path.stem, headers.read(path))
+
+
+def _folder(folder: Path) -> AdapterEntry | None:
+    if (folder / "model_index.json").is_file():
+        return None
+    file = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if file is not None:
+        check_inside(folder)
+        made = _file(file, folder.name, headers.read(file))
+        if made is None:
+            raise BadCheckpoint(f"{folder.name}/{file.name} is no adapter that this studio knows.")
+        return made
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    kind = AUTOENCODERS.get(str(config.get("_class_name")))
+    if kind is None:
+        return None
+    check_inside(folder)
+    found, said = headers.weights(folder), words(folder)
+    return AdapterEntry(
+        id=folder.name,
+        file=folder,
+        kind=kind,
+        title=said["title"],
+        parameters=sum(h.parameters for h in found),
+        bytes=sum(h.bytes for h in found),
+        licence=said["licence"],
+        config=config,
+    )
+
+
+def _file(file: Path, id: str, header: Header) -> AdapterEntry | None:
+    names = list(header.shapes)
+    spec = {k.removeprefix("modelspec."): v for k, v in header.metadata.items()}
+    said: dict[str, Any] = {
+        "id": id,
+        "file": file,
+        "title": (spec.get("title") or spec.get("ss_output_name") or id)[:200],
+        "parameters": header.parameters,
+        "bytes": header.bytes,
+        "licence": (spec.get("license") or "not stated")[:200],
+        "header": header,
+    }
+    kind = lora_keys.other_kind(names)
+    if kind and any(n.startswith((*lora_keys.KOHYA, *lora_keys.DOTTED)) for n in names):
+        raise BadCheckpoint(
+            f"{file.name} is an adapter of the kind {kind}, which this studio does not apply; it "
+            "takes LoRA."
+        )
+    if ldm.MARK in names:
+        return None
+    keys = {name: lora_keys.parse(name) for name in names}
+    if any(keys.values()):
+        modules = _modules(file.name, header, keys)
+        rank = max(header.shapes[roles[DOWN]][0] for roles in modules.values())
+        alphas = _alphas(file, header)
+        return AdapterEntry(**said, kind="lora", modules=modules, rank=rank, alphas=alphas)
+    vectors = _vectors(header)
+    if vectors:
+        trigger = next((n for n in names if n.startswith("<")), id)[:100]
+        return AdapterEntry(**said, kind="embedding", trigger=trigger, vectors=vectors)
+    if any(ldm.VAE + name in names or name in names for name in LDM_VAE):
+        bare = {
+            ldm.VAE + name.removeprefix(ldm.VAE): shape for name, shape in header.shapes.items()
+        }
+        return AdapterEntry(**said, kind="vae", config=ldm.vae(file.name, bare, 0.0))
+    return _tiny(file, said, header)
+
+
+def _modules(
+    name: str, header: Header, keys: dict[str, lora_keys.Key | None]
+) -> dict[tuple[str, str], dict[str, str]]:
+    """Stored names by module and role; raises BadCheckpoint for halves and misfits."""
+    modules: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for stored, key in keys.items():
+        if key is None:
+            raise BadCheckpoint(f"{name} holds {stored[:80]}, which is no part of a LoRA.")
+        modules[key.part, key.module][key.role] = stored
+    for (_, module), roles in modules.items():
+        if DOWN not in roles or UP not in roles:
+            raise BadCheckpoint(f"{name} is incomplete: of {module[:80]} one half is missing.")
+        down, up = header.shapes[roles[DOWN]], header.shapes[roles[UP]]
+        sound = len(down) == len(up) and len(down) in (2, 4) and down[0] == up[1]
+        if not sound or not 0 < down[0] <= MAX_RANK or up[2:] not in ((), (1, 1)):
+            raise BadCheckpoint(f"{name} has halves of {module[:80]} that do not fit each other.")
+        if ALPHA in roles and header.shapes[roles[ALPHA]] not in ((), (1,)):
+            raise BadCheckpoint(f"{name} has an alpha of {module[:80]} that is no number.")
+    return dict(modules)
+
+
+def _alphas(file: Path, header: Header) -> dict[str, float]:
+    """α by part where no tensor holds it: diffusers' metadata, or peft's `adapter_config.json`."""
+    beside = file.with_name("adapter_config.json")
+    said = {f"unet.{k}": v for k, v in read_json(beside).items()} if beside.is_file() else {}
+    if "lora_adapter_metadata" in header.metadata:
+        try:
+            told = json.loads(header.metadata["lora_adapter_metadata"])
+        except (ValueError, RecursionError):
+            told = None
+        said |= told if isinstance(told, dict) else {}
+    patterns = ("alpha_pattern", "use_rslora", "use_dora", "lora_bias")
+    for key, value in said.items():
+        if key.endswith(patterns) and value:
+            kind = key.rpartition(".")[2]
+            raise BadCheckpoint(f"{file.name} is a LoRA with {kind}, which is not applied here.")
+    found = {part: said.get(f"{part}.lora_alpha") for part in ("unet", *SLOTS.values())}
+    return {part: float(a) for part, a in found.items() if type(a) in (int, float)}
+
+
+def _vectors(header: Header) -> dict[str, str]:
+    """Stored names of a textual inversion by the part that they are for; none for other files."""
+    shapes = {n: s if len(s) == 2 else (1, *s) for n, s in header.shapes.items()}
+    flat = all(len(s) == 2 and 0 < s[0] <= MAX_VECTORS for s in shapes.values())
+    if not flat:
+        return {}
+    if set(shapes) <= set(SLOTS):
+        return {SLOTS[name]: name for name in shapes}
+    if len(shapes) == 1:
+        (name,) = shapes
+        return {"": name} if name == "emb_params" or "." not in name else {}
+    return {}
+
+
+def _tiny(file: Path, said: dict[str, Any], header: Header) -> AdapterEntry | None:
+    """An AutoencoderTiny or its decoder alone in one file, under diffusers' or TAESD's names."""
+    shapes = header.shapes
+    first = shapes.get("decoder.layers.0.weight") or shapes.get("1.weight")
+    block = "decoder.layers.2.conv.0.weight" in shapes or "3.conv.0.weight" in shapes
+    if not block or first is None or len(first) != 4:
+        return None
+    return AdapterEntry(**said, kind="tiny", config={"latent_channels": first[1]})
+
+
+def check_fit(adapter: AdapterEntry, base: Entry) -> None:
+    """Raise BadRequest, before anything loads, for an adapter that is not for this checkpoint."""
+    if adapter.kind in ("vae", "tiny"):
+        return _check_autoencoder(adapter, base)
+    if base.family not in FAMILIES:
+        raise BadRequest(
+            f"{base.title} takes no adapters here; those are for Stable Diffusion and XL."
+        )
+    if adapter.kind == "embedding":
+        return _check_vectors(adapter, base)
+    assert adapter.header is not None
+    mine = of_modules(base)
+    for (part, module), roles in adapter.modules.items():
+        wanted = mine.shapes.get((part, mine.name(part, module)))
+        down, up = (adapter.header.shapes[roles[role]] for role in (DOWN, UP))
+        if wanted is None or not _fits(down, up, wanted):
+            why = "which it does not have" if wanted is None else "of another shape"
+            raise BadRequest(
+                f"The adapter {adapter.title} was made for another network than {base.title}: it "
+                f"changes {part}.{module[:80]}, {why}. Choose one for this checkpoint."
+            )
+
+
+def _fits(down: Shape, up: Shape, wanted: Shape) -> bool:
+    """(r, in[, k, k]) and (out, r[, 1, 1]) for a weight (out, in[, k, k]); 1×1 may be left out."""
+    sides = down[2:] or (1, 1)
+    return (up[0], down[1]) == wanted[:2] and sides == (wanted[2:] or (1, 1))
+
+
+def _check_vectors(adapter: AdapterEntry, base: Entry) -> None:
+    assert adapter.header is not None
+    widths = hidden(base)
+    for part, stored in adapter.vectors.items():
+        width = adapter.header.shapes[stored][-1]
+        theirs = widths.get(part) if part else next(iter(widths.values()), None)
+        if theirs != width:
+            raise BadRequest(
+                f"The textual inversion {adapter.title} has vectors of {width} numbers, and the "
+                f"words of {base.title} have {theirs or 'none'}; choose one for this checkpoint."
+            )
+
+
+def _check_autoencoder(adapter: AdapterEntry, base: Entry) -> None:
+    channels, down = base.latent[0], base.size // base.latent[1]
+    if down == 1:
+        raise BadRequest(f"{base.title} works on pixels and takes no autoencoder.")
+    theirs = adapter.config.get("latent_channels", 4)
+    blocks = adapter.config.get("block_out_channels", [0] * 4)
+    counted = adapter.kind == "vae" and isinstance(blocks, list | tuple)
+    factor = 2 ** (len(blocks) - 1) if counted else down
+    if theirs != channels or factor != down:
+        raise BadRequest(
+            f"The autoencoder {adapter.title} has states of {theirs} channels at 1/{factor} of the "
+            f"size, and {base.title} has {channels} at 1/{down}; choose another."
+        )
