@@ -54,6 +54,7 @@ PIPELINES: dict[str, Describe] = {  # as `model_index.json` names them
     "StableDiffusionPipeline": sd.describe,
     "StableDiffusionImg2ImgPipeline": sd.describe,
     "StableDiffusionInpaintPipeline": sd.describe,
+    "LatentConsistencyModelPipeline": sd.describe,
     "StableDiffusionXLPipeline": sdxl.describe,
     "StableDiffusionXLImg2ImgPipeline": sdxl.describe,
     "StableDiffusionXLInpaintPipeline": sdxl.describe,

@@ -1,8 +1,8 @@
 """Where a run's second checkpoint takes over: SDXL's refiner, and any other of the same states.
 
 The first runs the levels of its way whose time is at or above the hand-over, as diffusers'
-`denoising_end` and `denoising_start` cut them; the second begins afresh from there, with a sampler
-that remembers nothing.
+`denoising_end` and `denoising_start` cut them, its sampler knowing the whole way; the second begins
+afresh from there, with a sampler that remembers nothing.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,14 @@ class StableDiffusion:
         packed.pack(self.unet, lambda: self.predict(x, [0.0, 0.0], conditions))
 
     def encode(self, asked: Asked) -> Condition:
-        return {"context": self.text.hidden(asked.text, asked.pieces)}
+        return {"context": self.text.hidden(asked.text, asked.pieces), **self.strength(asked)}
+
+    def strength(self, asked: Asked) -> Condition:
+        """Guidance's scale beyond 1, for a UNet that was distilled to take it; else nothing."""
+        if not self.unet.config.time_cond_proj_dim:
+            return {}
+        beyond = asked.strength - 1.0 if asked.strength else 0.0
+        return {"strength": torch.tensor(beyond, device=self.device)}
 
     def pieces(self, prompt: str) -> int:
         """How many readings of its encoders hold the whole prompt."""
@@ -101,6 +109,7 @@ class StableDiffusion:
             x,
             times,
             encoder_hidden_states=conditions["context"],
+            timestep_cond=self._guided(conditions),
             added_cond_kwargs=self.added(conditions),
             down_block_additional_residuals=residuals[:-1] if residuals else None,
             mid_block_additional_residual=residuals[-1] if residuals else None,
@@ -110,6 +119,16 @@ class StableDiffusion:
     def added(self, conditions: Conditions) -> dict[str, Tensor] | None:
         """What the UNet is told beside the text."""
         return None
+
+    def _guided(self, conditions: Conditions) -> Tensor | None:
+        """(R, D): the strength as sines and cosines (Luo et al. 2023, after Kingma et al. 2021)."""
+        if "strength" not in conditions:
+            return None
+        half, beyond = self.unet.config.time_cond_proj_dim // 2, conditions["strength"]
+        k = torch.arange(half, dtype=torch.float32, device=beyond.device)
+        falling = torch.exp(k * (-math.log(1e4) / (half - 1)))
+        angles = 1000.0 * beyond[:, None] * falling
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
 
     def _beside(self, x: Tensor, conditions: Conditions) -> Tensor:
         """(R, 1 + C, H, W): the mask and what is kept; without a picture all is painted anew."""

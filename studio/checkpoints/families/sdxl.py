@@ -35,7 +35,8 @@ class StableDiffusionXL(StableDiffusion):
         context = torch.cat(states, dim=-1)
         if asked.negative and not asked.text and self.entry.options["zeros"]:
             context, pooled = torch.zeros_like(context), (torch.zeros_like(pooled[-1]),)
-        return {"context": context, "pooled": pooled[-1], "told": self._told(asked)}
+        told = {"pooled": pooled[-1], "told": self._told(asked)}
+        return {"context": context, **told, **self.strength(asked)}
 
     def _told(self, asked: Asked) -> Tensor:
         """Heights before widths, as the network was trained: original, crop, target or score."""

@@ -22,6 +22,12 @@ SAMPLERS = {  # diffusers' classes, and the samplers that do the same
     "UniPCMultistepScheduler": "unipc",
 }
 LEADING = ("DDIMScheduler", "DDPMScheduler", "LCMScheduler", "PNDMScheduler")  # by default
+OPEN = (  # their linspace leaves out the cleanest level
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "UniPCMultistepScheduler",
+)
 SPACINGS = ("leading", "trailing", "linspace")
 
 
@@ -31,6 +37,8 @@ def suggested(config: dict[str, Any], scale: float, steps: int = 30) -> dict[str
     own = "leading" if named in LEADING else "linspace"
     said = config.get("timestep_spacing", own)
     spacing = said if said in SPACINGS else own
+    if spacing == "linspace" and named in OPEN:
+        spacing = "sgm_uniform"
     if config.get("use_karras_sigmas") is True:
         spacing = "karras"
     if config.get("use_exponential_sigmas") is True:

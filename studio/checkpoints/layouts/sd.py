@@ -110,6 +110,7 @@ def entry(
         parameters=sum(h.parameters for h in found),
         bytes=sum(h.bytes for h in found),
         prediction=str(scheduler.get("prediction_type", "epsilon")),
+        guidance="embedded" if unet.get("time_cond_proj_dim") else "cfg",
         options={
             "inpaints": inpaints,
             "ignored": [p for p in IGNORED if isinstance(index.get(p), list) and any(index[p])],

@@ -24,6 +24,7 @@ SCHEDULE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
     "steps_offset": 1,
+    "timestep_spacing": "leading",
     "clip_sample": False,
     "set_alpha_to_one": False,
 }
