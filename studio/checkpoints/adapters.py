@@ -222,11 +222,15 @@ def check_fit(adapter: AdapterEntry, base: Entry) -> None:
     for (part, module), roles in adapter.modules.items():
         wanted = mine.shapes.get((part, mine.name(part, module)))
         down, up = (adapter.header.shapes[roles[role]] for role in (DOWN, UP))
-        if wanted is None or not _fits(down, up, wanted):
-            why = "which it does not have" if wanted is None else "of another shape"
+        if wanted is None:
             raise BadRequest(
                 f"The adapter {adapter.title} was made for another network than {base.title}: it "
-                f"changes {part}.{module[:80]}, {why}. Choose one for this checkpoint."
+                f"changes {part}.{module[:80]}, which is not there. Choose one for this checkpoint."
+            )
+        if not _fits(down, up, wanted):
+            raise BadRequest(
+                f"The adapter {adapter.title} was made for another network than {base.title}: "
+                f"{part}.{module[:80]} has other sides there. Choose one for this checkpoint."
             )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from studio.adapting import AdapterInfo
+from studio.adapting import AdapterInfo, Kind
 from studio.checkpoints.adapters import AdapterEntry, check_fit
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.entry import Entry
 from studio.contract import Request, View
 from studio.errors import BadRequest, StudioError
 
-KINDS = {"lora": "a LoRA", "embedding": "a textual inversion", "vae": "an autoencoder",
-         "tiny": "a tiny autoencoder"}  # fmt: skip
+WANTED = {  # what is asked for, and what is said of something else
+    "lora": "{title} is no LoRA and no textual inversion; name it as the autoencoder.",
+    "vae": "{title} is no whole autoencoder; choose one that is.",
+    "tiny": "{title} is no tiny autoencoder; choose one that is.",
+}
 
 
 class Adapting:
@@ -48,23 +51,21 @@ def info(entry: AdapterEntry) -> AdapterInfo:
 def check(request: Request, entry: Entry, catalog: Catalog) -> None:
     """Raise BadRequest or NotFound for adapters that cannot change it, or another's autoencoder."""
     for adapter in request.adapters:
-        _check(catalog.adapter(adapter.id), ("lora", "embedding"), entry)
+        _check(catalog.adapter(adapter.id), "lora", entry)
     if request.vae:
-        _check(catalog.adapter(request.vae), ("vae",), entry)
+        _check(catalog.adapter(request.vae), "vae", entry)
         if request.refiner:
-            _check(catalog.adapter(request.vae), ("vae",), catalog[request.refiner])
+            _check(catalog.adapter(request.vae), "vae", catalog[request.refiner])
 
 
 def check_view(view: View, model: str, catalog: Catalog) -> None:
     """Raise BadRequest or NotFound for a tiny autoencoder that cannot draw its previews."""
     if view.tiny:
-        _check(catalog.adapter(view.tiny), ("tiny",), catalog[model])
+        _check(catalog.adapter(view.tiny), "tiny", catalog[model])
 
 
-def _check(adapter: AdapterEntry, kinds: tuple[str, ...], entry: Entry) -> None:
-    if adapter.kind not in kinds:
-        raise BadRequest(
-            f"{adapter.title} is {KINDS[adapter.kind]}, and what is asked for here is "
-            f"{' or '.join(KINDS[kind] for kind in kinds)}."
-        )
+def _check(adapter: AdapterEntry, kind: Kind, entry: Entry) -> None:
+    is_one = "lora" if adapter.kind == "embedding" else adapter.kind
+    if is_one != kind:
+        raise BadRequest(WANTED[kind].format(title=adapter.title))
     check_fit(adapter, entry)
