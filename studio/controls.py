@@ -106,6 +106,10 @@ class Steering(Protocol):
 
     def preprocessors(self) -> tuple[PreprocessorInfo, ...]: ...
 
+    def fits(self, control: str, model: str) -> str:
+        """Why this control cannot steer this checkpoint, in a sentence; "" where it can."""
+        ...
+
     def hint(self, control: Control, width: int, height: int) -> bytes:
         """The very tensor that the control's network receives, as PNG bytes.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from studio.checkpoints.catalog import Catalog
-from studio.checkpoints.controlled import ControlEntry
+from studio.checkpoints.controlled import ControlEntry, check_fit
 from studio.controls import Control, ControlInfo, PreprocessorInfo, SettingInfo
 from studio.engine.uploads import Uploads
-from studio.errors import BadRequest
+from studio.errors import BadRequest, StudioError
 from studio.imaging.encode import png
 from studio.imaging.fit import cut
 from studio.imaging.pictures import open_picture
@@ -35,6 +35,13 @@ class Steering:
                 for id, made in PREPROCESSORS.items()
             ),
         )
+
+    def fits(self, control: str, model: str) -> str:
+        try:
+            check_fit(self._catalog.control(control), self._catalog[model])
+        except StudioError as error:
+            return str(error)
+        return ""
 
     def hint(self, control: Control, width: int, height: int) -> bytes:
         for side in (width, height):

@@ -99,6 +99,11 @@ def _asset(folder: Path, name: str) -> str:
     return f"studio-assets/first-run/{name}"
 
 
+def for_recorded(engine: Engine) -> list[Callable]:
+    """Recorded frames of a run by its id, for other stages than this one."""
+    return [_frames(engine)]
+
+
 def _frames(engine: Engine) -> Callable:
     def frames(ask: dict) -> dict:
         """Recorded frames [start, stop) of one picture as data URIs."""

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from studio.contract import Engine
 from studio.settings import Settings
-from studio.ui import help, tab_generate, tab_models, tab_noise, tab_race, theme, words
+from studio.ui import help, tab_control, tab_generate, tab_models, tab_noise, tab_race, theme, words
 from studio.ui.page import Page
 from studio.ui.player import FIRST_RUN, mount
 from studio.ui.race_lanes import FIRST_RACE
@@ -27,6 +27,7 @@ TABS = (
     ("tab_generate", "tab_generate", tab_generate.tab),
     ("tab_noise", "tab_noise", tab_noise.tab),
     ("tab_race", "tab_race", tab_race.tab),
+    ("tab_control", "tab_control", tab_control.tab),
     ("tab_models", "tab_models", tab_models.tab),
 )
 

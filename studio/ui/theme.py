@@ -16,8 +16,9 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 STYLES = tuple(
     STATIC / "css" / f"{name}.css"
     for name in (
-        "fonts", "shell", "form", "stage", "noise", "help", "race", "twin", "grid", "models",
-    )  # fmt: skip
+        "fonts", "shell", "form", "stage", "noise", "help", "race", "twin", "grid", "control",
+        "models",
+    )
 )
 
 SIGNAL = colors.Color(

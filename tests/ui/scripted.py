@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from studio import contract as c
@@ -25,6 +26,7 @@ from studio.errors import BadRequest, Busy, NotFound
 from studio.prompting import Tokens, plain
 from tests.ui import drawings, inline
 from tests.ui.scripted_races import ScriptedRaces
+from tests.ui.scripted_steering import ScriptedSteering
 
 KNOWN = ("red apple", "blue heart", "pizza", "rocket", "cat face", "smiling face")
 SAMPLERS = (
@@ -68,6 +70,7 @@ class ScriptedEngine:
         self.lab = inline.lab()
         self.grids = inline.grids(self)
         self.races = ScriptedRaces(SAMPLERS, pace)
+        self.steering = ScriptedSteering()
 
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:
         def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:
@@ -108,6 +111,12 @@ class ScriptedEngine:
     def default_model(self) -> str:
         return "icons-unet"
 
+    def keep(self, picture: bytes) -> str:
+        return self.steering.uploads.keep(picture)
+
+    def kept(self, picture: str) -> bytes:
+        return self.steering.uploads.png(picture)
+
     def choices(self) -> c.Choices:
         return c.Choices(SAMPLERS, SPACINGS)
 
@@ -116,6 +125,10 @@ class ScriptedEngine:
             raise BadRequest(
                 f"There is no checkpoint “{request.model[:60]}” here; choose one from the list."
             )
+        for control in request.controls:
+            if said := self.steering.fits(control.model, request.model):
+                raise BadRequest(said)
+            self.kept(control.image)
         if "full" in request.prompt:
             raise Busy("64 runs are waiting already; try again in a moment.")
         run = secrets.token_urlsafe(9)
@@ -201,9 +214,19 @@ class ScriptedEngine:
             raise NotFound("This run is no longer kept; run its recipe again.")
         return self.runs[run]
 
+    def _drawn(self, r: c.Request, picture: int):
+        """The finished picture; what it follows lies dark upon it."""
+        made = drawings.drawing(r.prompt, r.seed + picture)
+        for control in r.controls:
+            png = self.steering.hint(control, drawings.SIDE, drawings.SIDE)
+            with Image.open(io.BytesIO(png)) as hint:
+                lines = np.asarray(hint.convert("RGB")).astype(float) / 255
+            made = (made * (1 - control.scale / 2 * lines)).clip(0, 255).astype(np.uint8)
+        return made
+
     def _pixels(self, held: _Run, step: int, what: str, picture: int):
         r = held.request
-        x0 = drawings.drawing(r.prompt, r.seed + picture)
+        x0 = self._drawn(r, picture)
         eps = drawings.noise(r.seed + picture)
         share, alpha, sigma, _ = drawings.level(step, r.steps)
         if what == "bare":
@@ -261,11 +284,17 @@ class ScriptedEngine:
                     cond=previews("x0") if anatomy else (),
                     uncond=previews("bare") if anatomy else (),
                     delta=0.31 * share + 0.02 if guided == 2 else None,
+                    control=tuple(
+                        tuple(0.01 * (k + 1) * (0.2 + share) for k in range(7))
+                        if control.active(index, r.steps)
+                        else ()
+                        for control in r.controls
+                    ),
                 ),
             )
         self._say(held, c.Decoding(run))
         count = 1 if held.only_first else r.count
-        pixels = [drawings.drawing(r.prompt, r.seed + k) for k in range(count)]
+        pixels = [self._drawn(r, k) for k in range(count)]
         known = self.known(r.model, r.prompt)
         sentence = f"Nothing like “{r.prompt}” is among these pictures; the nearest are "
         notes = () if known.known else (sentence + f"{KNOWN[0]} and {KNOWN[1]}.",)

@@ -1,6 +1,7 @@
 // The page's own script: mounts each part when Gradio has put it there, and listens to the keyboard.
 
 import { MOUNTS as grid } from "./grid.js";
+import { MOUNTS as control } from "./control.js";
 import { mountGaussians } from "./gaussians.js";
 import { MOUNTS as models } from "./models.js";
 import { NoiseStage } from "./noise.js";
@@ -33,6 +34,7 @@ const MOUNTS = {
   ...race,
   ...twin,
   ...grid,
+  ...control,
   ...models,
 };
 
