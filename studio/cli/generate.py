@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from studio import presets
+from studio.adapting import Adapter
 from studio.cli import machine
 from studio.cli.bundle import write_bundle
 from studio.contract import Cancelled, Failed, Finished, Guidance, Loading, Request, Step, View
@@ -25,7 +26,7 @@ from studio.imaging.film import FILMS
 from studio.store.files import png_with_recipe, write_atomic
 
 FIELDS = ("prompt", "negative_prompt", "label", "seed", "width", "height", "count", "sampler",
-          "eta", "spacing", "steps", "alone")  # fmt: skip
+          "eta", "spacing", "steps", "alone", "vae")  # fmt: skip
 GUIDANCE = {"guidance_kind": "kind", "guidance": "scale", "rescale": "rescale",
             "guided_channels": "channels"}  # fmt: skip
 
@@ -69,6 +70,8 @@ def configure_request(parser: argparse._ActionsContainer) -> None:
     add("--rescale", type=float, help="φ of Lin et al., 0 to 1, against over-exposure")
     add("--guided-channels", type=int, help="of a state, as DiT's first three; 0: its own rule")
     add("--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="t/T where it acts")
+    add("--adapter", action="append", metavar="ID=WEIGHT", help="a LoRA or inversion; repeatable")
+    add("--vae", metavar="ID", help="an autoencoder in place of the checkpoint's own")
     add("--alone", action="store_true", default=None, help="forwards shared with nobody")
     add("--recipe", type=Path, help="a JSON file with a whole recipe, to start from")
 
@@ -134,8 +137,19 @@ def changed(args: argparse.Namespace, request: Request) -> Request:
             guidance[name] = getattr(args, option)
     if args.interval:
         guidance["interval"] = tuple(args.interval)
+    if args.adapter:
+        given["adapters"] = tuple(map(adapter, args.adapter))
     request = request.with_(guidance=Guidance(**guidance), **given)
     return styled(request, args.style) if getattr(args, "style", None) else request
+
+
+def adapter(said: str) -> Adapter:
+    """ID=WEIGHT, or an id alone at weight 1; raises BadRequest."""
+    id, _, weight = said.partition("=")
+    try:
+        return Adapter(id, float(weight or 1.0))
+    except ValueError:
+        raise BadRequest(f"An adapter is given as ID=WEIGHT, not “{said[:60]}”.") from None
 
 
 def styled(request: Request, name: str) -> Request:

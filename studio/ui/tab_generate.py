@@ -14,7 +14,7 @@ from studio.errors import StudioError
 from studio.imaging.pictures import open_picture
 from studio.recipe import MAX_PROMPT, Request
 from studio.store.files import read_recipe
-from studio.ui import form, player, prompt_tools, stream, words
+from studio.ui import adapters_form, form, player, prompt_tools, stream, words
 from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
@@ -39,6 +39,7 @@ class Parts:
     finish: gr.Button
     dice: gr.Button
     restore: gr.File
+    wearing: adapters_form.Wearing
 
 
 def tab(page: Page) -> None:
@@ -59,6 +60,7 @@ def tab(page: Page) -> None:
             tools = prompt_tools.Tools(tokens, prompt_tools.chooser(prompt.value))
             dice: list = []
             fields, notes = form.controls(engine, prompt, dice)
+            wearing = adapters_form.controls(engine, engine.default_model())
             with gr.Accordion(word("restore"), open=False, elem_id="restore_more"):
                 restore = gr.File(
                     label=word("restore_hint"), type="filepath", elem_id="restore", height=44
@@ -67,21 +69,23 @@ def tab(page: Page) -> None:
             message = _small("message", CLEAR)
             stage = player.stage(page)
     parts = Parts(
-        fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore
-    )
+        fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore,
+        wearing,
+    )  # fmt: skip
     _wire(engine, page.visitors, parts)
     prompt_tools.wire(engine, tools, prompt, fields.negative, fields.model)
     page.opens["generate"] = (
         partial(_filled, engine, parts),
-        [*fields.inputs(), message, notes["model"], chips],
+        [*fields.inputs(), *wearing.inputs(), message, notes["model"], chips],
     )
 
 
 def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
     outputs = [p.stage, p.message, p.stop, p.finish]
     p.generate.click(
-        _runner(engine, visitors, p), p.form.inputs(), outputs, trigger_mode="multiple", **FREE
-    )
+        _runner(engine, visitors, p), [*p.form.inputs(), *p.wearing.inputs()], outputs,
+        trigger_mode="multiple", **FREE,
+    )  # fmt: skip
 
     def stop_run(request: gr.Request) -> None:
         engine.cancel(visitors.current(request.session_hash))
@@ -119,7 +123,8 @@ def _runner(engine: c.Engine, visitors: Visitors, p: Parts):
     def run(request: gr.Request, *values) -> Iterator[dict]:
         """One click on Generate: submit, then a message for the stage with every event."""
         try:
-            wanted, view = form.read(values)
+            own = len(p.form.inputs())
+            wanted, view = p.wearing.read(*form.read(values[:own]), values[own:])
             run_id = engine.submit(wanted, view)
         except Exception as error:
             yield {p.message: stream.problem(error)}
@@ -190,13 +195,14 @@ def _wire_model(engine: c.Engine, p: Parts) -> None:
         }
         return {
             **updates,
+            **p.wearing.fitting(engine, model),
             p.form.label: gr.update(**form.classes(info)),
             p.notes["model"]: form.about(info),
             p.chips: _examples(engine, model),
             p.known: _known(engine, model, prompt),
         }
 
-    outputs = [*p.form.inputs(), p.notes["model"], p.chips, p.known]
+    outputs = [*p.form.inputs(), *p.wearing.inputs(), p.notes["model"], p.chips, p.known]
     p.form.model.input(choose, [p.form.model, p.form.prompt], outputs, **FREE)
 
 
@@ -213,7 +219,8 @@ def _wire_restore(engine: c.Engine, p: Parts) -> None:
         finally:
             Path(path).unlink(missing_ok=True)
 
-    outputs = [*p.form.inputs(), p.message, p.restore, p.notes["model"], p.chips]
+    own = [*p.form.inputs(), *p.wearing.inputs()]
+    outputs = [*own, p.message, p.restore, p.notes["model"], p.chips]
     # Without preprocessing, which would leave an empty file of its own behind for every upload.
     p.restore.upload(restore, p.restore, outputs, preprocess=False, **FREE)
 
@@ -246,6 +253,7 @@ def _filled(engine: c.Engine, p: Parts, request: Request) -> dict:
     values = form.fill(request, info)
     return {
         **{getattr(p.form, name): value for name, value in values.items()},
+        **p.wearing.fill(request),
         p.form.label: gr.update(**form.classes(info, request.label)),
         p.message: note,
         p.notes["model"]: form.about(info),

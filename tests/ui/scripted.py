@@ -22,6 +22,8 @@ import numpy as np
 from PIL import Image
 
 from studio import contract as c
+from studio.checkpoints.catalog import Catalog
+from studio.engine.adapting import Adapting
 from studio.errors import BadRequest, Busy, NotFound
 from studio.prompting import Tokens, plain
 from tests.ui import drawings, inline
@@ -71,6 +73,7 @@ class ScriptedEngine:
         self.grids = inline.grids(self)
         self.races = ScriptedRaces(SAMPLERS, pace)
         self.steering = ScriptedSteering()
+        self.adapting = Adapting(Catalog())
 
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:
         def info(id: str, title: str, knows: str, **more) -> c.CheckpointInfo:
