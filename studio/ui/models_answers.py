@@ -13,8 +13,7 @@ from typing import Any
 from studio.contract import Engine
 from studio.errors import BadPicture, BadRequest, StudioError
 from studio.imaging.pictures import MAX_FILE
-from studio.ui import models_messages, noise_messages
-from studio.ui.player import guarded
+from studio.ui import models_messages, noise_messages, stream
 
 MAX_FITS = 64  # checkpoints whose arithmetic is done for the list
 NO_PICTURE = "This file is not a PNG, JPEG or WebP picture; choose one of those."
@@ -22,7 +21,20 @@ NO_PICTURE = "This file is not a PNG, JPEG or WebP picture; choose one of those.
 
 def for_tab(engine: Engine) -> list[Callable]:
     """Every question of the tab but the long ones that are streamed."""
-    return [guarded(question) for question in (*_holdings(engine), *_insides(engine))]
+    return [_answered(question) for question in (*_holdings(engine), *_insides(engine))]
+
+
+def _answered(question: Callable[[dict], dict]) -> Callable[[dict], dict]:
+    """A server function that answers with a sentence where it would raise."""
+
+    def answer(ask: Any) -> dict:
+        try:
+            return question(ask if isinstance(ask, dict) else {})
+        except Exception as error:
+            return {"problem": stream.problem(error)}
+
+    answer.__name__ = question.__name__
+    return answer
 
 
 def _holdings(engine: Engine) -> tuple[Callable, ...]:

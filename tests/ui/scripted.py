@@ -27,6 +27,7 @@ from studio.engine.adapting import Adapting
 from studio.errors import BadRequest, Busy, NotFound
 from studio.prompting import Tokens, plain
 from tests.ui import drawings, inline
+from tests.ui.scripted_holdings import FEW, ScriptedHoldings, ScriptedInsides
 from tests.ui.scripted_races import ScriptedRaces
 from tests.ui.scripted_steering import ScriptedSteering
 
@@ -73,6 +74,7 @@ class ScriptedEngine:
         self.grids = inline.grids(self)
         self.races = ScriptedRaces(SAMPLERS, pace)
         self.steering = ScriptedSteering()
+        self.holdings, self.insides = ScriptedHoldings(FEW), ScriptedInsides()
         self.adapting = Adapting(Catalog())
 
     def catalog(self) -> tuple[c.CheckpointInfo, ...]:

@@ -1,8 +1,7 @@
 """Scripted checkpoints for the Models tab: what is here, loading by the byte, memory, the insides.
 
-`Stocked` is the scripted engine with more on its shelf: one that does not fit, a transformer, one
-that fails while it is read ("torn") and one whose loading stays half way until it is stopped
-("held-unet").
+On the shelf are one that does not fit, a transformer, one that fails while it is read ("torn") and
+one whose loading stays half way until it is stopped ("held-unet").
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from studio import contract as c
 from studio import holding as h
 from studio import insides
-from studio.controls import ControlInfo
 from studio.errors import BadCheckpoint, BadRequest, Busy, NotFound, OutOfMemory
 from tests.ui import drawings
-from tests.ui.scripted import ScriptedEngine
 
 GB, MB = 10**9, 10**6
+HUB = "This studio fetches nothing from the hub; start it with --allow-hub to let it."
 CARD = """
 # A card
 
@@ -51,7 +48,12 @@ class ScriptedHoldings:
 
     def __init__(self, shelf: dict, hub: bool = False, pace: float = 0.03) -> None:
         self.shelf, self.hub, self.pace = shelf, hub, pace
-        self.loaded, self.busy = ["icons-unet"], set()
+        self.restock()
+
+    def restock(self) -> None:
+        """As at first: one checkpoint is loaded, no run uses it, and no load was given up."""
+        self.loaded: list[str] = ["icons-unet"]
+        self.busy: set[str] = set()
         self.closed: list[str] = []  # loads whose iterator was closed before its end
 
     def details(self, id: str) -> h.Details:
@@ -68,8 +70,8 @@ class ScriptedHoldings:
         return h.Details(
             id=id, title=title, family=family, knows="draws icons, 128 px", layout="folder",
             source="models", components=parts if parameters else (), parameters=parameters,
-            dtype="float16" if parameters else "", bytes=size, size=latent[1] * (8, 1)[not parameters],
-            latent=latent, prediction="v",
+            dtype="float16" if parameters else "", bytes=size,
+            size=latent[1] * (8 if parameters else 1), latent=latent, prediction="v",
             scheduler=(("class", "DDIMScheduler"), ("beta_schedule", "squaredcos_cap_v2"),
                        ("num_train_timesteps", "1000")),
             licence=licence, card=CARD, loaded=id in self.loaded,
@@ -78,8 +80,8 @@ class ScriptedHoldings:
 
     def refused(self) -> tuple[h.Refused, ...]:
         return (
-            h.Refused("pickled", "pickled holds pickled weights (.ckpt, .pt, .bin); only "
-                      "safetensors are opened."),
+            h.Refused("old.ckpt", "old.ckpt is pickled, and this studio opens safetensors only; "
+                      "convert it first."),
             h.Refused("half", "half/unet has no config.json."),
         )  # fmt: skip
 
@@ -149,15 +151,18 @@ class ScriptedHoldings:
             yield h.Checked(id, True, (), (), size, 0.4)
 
     def offer(self, repo: str, revision: str = "") -> h.Offer:
-        raise BadRequest("Fetching from the hub is not allowed here; start with --allow-hub.")
+        raise BadRequest(HUB)
 
     def fetch(self, repo: str, revision: str = "") -> Iterator[h.Fetching | h.Fetched]:
-        raise BadRequest("Fetching from the hub is not allowed here; start with --allow-hub.")
+        raise BadRequest(HUB)
 
     def _find(self, id: str) -> tuple:
         if id not in self.shelf:
             raise NotFound(f"There is no checkpoint “{id[:60]}” here; choose one from the list.")
         return self.shelf[id]
+
+
+FEW = {id: SHELF[id] for id in ("icons-unet", "exact-icons")}
 
 
 class ScriptedInsides:
@@ -168,7 +173,7 @@ class ScriptedInsides:
         b = drawings.guess(a, 0.1)
         apart = np.minimum(np.abs(a.astype(int) - b) * 4, 255).astype(np.uint8)
         png = [drawings.encode(x, "PNG") for x in (a, b, apart)]
-        state = drawings.encode(drawings.noise(3), "PNG")
+        state = drawings.encode(drawings.noisy(a, drawings.noise(3), 0.3, 0.7), "PNG")
         return insides.RoundTrip(
             id, 128, (8, 16, 16), png[0], state, png[1], png[2], 4, 6.31, 32.1, 0.957, -0.12, 1.03,
             24.0, 21.0, 34.0, png[1], 29.4, 2.5,
@@ -188,7 +193,7 @@ class ScriptedInsides:
             blocks=_stack() if transformer else _unet(),
             tokens=(8, 8) if transformer else (0, 0),
             picture=png[0], xt=png[1], x0=png[2],
-            variance=drawings.encode(drawings.noise(2), "PNG") if transformer else b"",
+            variance=png[1] if transformer else b"",
             variances=(0.02, 0.41, 0.97) if transformer else None,
         )  # fmt: skip
 
@@ -196,37 +201,6 @@ class ScriptedInsides:
         shares = tuple(k / (points - 1) for k in range(points))
         rows = [tuple(0.02 + (0.5 + s) * k / 12 for k in range(12)) for s in shares]
         return insides.Gates(id, shares, tuple(rows), tuple(row[::-1] for row in rows))
-
-
-class OneControl:
-    """The controls of an engine that has one."""
-
-    def controls(self) -> tuple[ControlInfo, ...]:
-        return (
-            ControlInfo("icons-canny", "Icons, edges", "sd", "canny", (), "icons-unet", 4_100_000,
-                        8 * MB, "Apache-2.0"),
-        )  # fmt: skip
-
-
-class Stocked(ScriptedEngine):
-    """The scripted engine with the whole shelf."""
-
-    def __init__(self, pace: float = 0.03) -> None:
-        super().__init__(pace)
-        self.holdings = ScriptedHoldings(SHELF, pace=pace)
-        self.insides = ScriptedInsides()
-
-    def catalog(self) -> tuple[c.CheckpointInfo, ...]:
-        first = super().catalog()[0]
-        return tuple(
-            c.CheckpointInfo(
-                id=id, title=title, family=family, knows="draws icons, 128 px", size=128,
-                latent=latent, parameters=parameters, bytes=size, licence=licence, prediction="v",
-                defaults=first.defaults, examples=first.examples,
-                loaded=id in self.holdings.loaded, trained=parameters > 0,
-            )
-            for id, (title, family, parameters, size, latent, licence) in SHELF.items()
-        )  # fmt: skip
 
 
 def _unet() -> tuple[insides.Block, ...]:
@@ -254,25 +228,3 @@ def _stack() -> tuple[insides.Block, ...]:
         insides.Block(f"transformer_blocks.{k}", "block", (64, 384), 0.8 + 0.35 * k)
         for k in range(12)
     )
-
-
-def main() -> None:
-    """Serve the stocked page, for looking at it."""
-    import argparse
-    import tempfile
-    from pathlib import Path
-
-    from studio.settings import Settings
-    from studio.ui import shell
-    from tests.ui.scripted import record
-
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--port", type=int, default=7862)
-    settings = Settings.from_env({}, port=arguments.parse_args().port)
-    with tempfile.TemporaryDirectory() as folder:
-        first_run = record(Path(folder))
-        shell.serve(shell.build(Stocked(), settings, first_run), settings, first_run)
-
-
-if __name__ == "__main__":
-    main()
