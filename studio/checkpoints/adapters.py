@@ -180,7 +180,7 @@ def _alphas(file: Path, header: Header) -> dict[str, float]:
             kind = key.rpartition(".")[2]
             raise BadCheckpoint(f"{file.name} is a LoRA with {kind}, which is not applied here.")
     found = {part: said.get(f"{part}.lora_alpha") for part in ("unet", *SLOTS.values())}
-    return {part: float(a) for part, a in found.items() if type(a) in (int, float)}
+    return {part: float(a) for part, a in found.items() if isinstance(a, int | float)}
 
 
 def _vectors(header: Header) -> dict[str, str]:

@@ -103,8 +103,8 @@ def check_fit(control: ControlEntry, base: Entry) -> None:
         )
     part = "transformer" if control.family == "sd3" else "unet"
     file = base.folder / part / "config.json"
-    theirs = read_json(file) if file.is_file() else {}
-    differ = [f for f in FIELDS[part] if f in theirs and theirs[f] != control.config.get(f)]
+    network = read_json(file) if file.is_file() else {}
+    differ = [f for f in FIELDS[part] if f in network and network[f] != control.config.get(f)]
     if differ:
         raise BadRequest(
             f"The control {control.title} was made for another network than {base.title}: their "

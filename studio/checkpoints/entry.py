@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from studio.errors import BadCheckpoint
 
@@ -38,7 +38,7 @@ class Entry:
     card: str = ""
     trained: bool = True
     preferred: bool = False  # the one to open with
-    conditions: str = "text"  # what a row is conditioned on: "text", "class" or "none"
+    conditions: Literal["text", "class", "none"] = "text"  # what a row is conditioned on
     classes: tuple[str, ...] = ()  # their names, from class 0 on
     guidance: str = "cfg"  # what a scale means here: "cfg", "embedded", or "none" for nothing
     square: bool = False  # whether the network takes square pictures only

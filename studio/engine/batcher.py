@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -109,7 +110,8 @@ def _predict(
         return checkpoint.predict(x, times, conditions)
     added, found = residuals(guides, x, times, conditions, checkpoint)
     norms |= found
-    return checkpoint.predict(x, times, conditions, added)
+    steered: Any = checkpoint  # of a family that control networks exist for
+    return steered.predict(x, times, conditions, added)
 
 
 def attempt(call: Callable[[], Tensor]) -> Tensor | None:

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from studio import contract, presets, prompting
@@ -155,7 +156,7 @@ class LocalEngine:
                 ticket.stream.put(Queued(ticket.id, ahead))
                 if self._worker is None:
                     ticket.stream.put(Loading(ticket.id, ticket.request.model, STARTING))
-            self._inbox.append(lambda worker: [worker.admit(ticket) for ticket in tickets])
+            self._inbox.extend(partial(_admit, ticket) for ticket in tickets)
             self._wake.notify_all()
         self.start(warm=False)
         return ahead
@@ -349,3 +350,7 @@ class LocalEngine:
             ticket.stream.put(Failed(ticket.id, broken) if broken else Cancelled(ticket.id))
         for future in asked:
             settle(future, StudioError(broken or "The engine was stopped."))
+
+
+def _admit(ticket: Ticket, worker: Worker) -> None:
+    worker.admit(ticket)

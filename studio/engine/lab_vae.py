@@ -40,7 +40,7 @@ def round_trip(worker: Worker, id: str, rgb: np.ndarray) -> Job:
     return RoundTrip(
         id=id,
         side=rgb.shape[0],
-        latent=tuple(state.shape[1:]),  # type: ignore[arg-type]
+        latent=tuple(state.shape[1:]),
         picture=png(rgb),
         state=png(painter.squares(state)[0]),
         again=png(again),

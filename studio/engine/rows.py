@@ -20,9 +20,11 @@ def rows(request: Request) -> dict[str, Asked]:
         target=framed.target,
         strength=g.scale if g.kind == "embedded" else 0.0,
     )
-    cond = {"text": request.prompt, "label": request.label, "score": framed.score}
-    uncond = {"text": request.negative_prompt, "negative": True, "score": framed.negative_score}
-    return {"cond": replace(both, **cond), "uncond": replace(both, **uncond)}
+    prompt, negative = request.prompt, request.negative_prompt
+    return {
+        "cond": replace(both, text=prompt, label=request.label, score=framed.score),
+        "uncond": replace(both, text=negative, negative=True, score=framed.negative_score),
+    }
 
 
 def even(asked: Mapping[str, Asked], checkpoint: Any) -> dict[str, Asked]:

@@ -68,7 +68,7 @@ class Run:
             way = levels_of(SAMPLERS[request.sampler], self.path, request.steps, request.spacing)
         except ValueError as error:
             raise BadRequest(f"These steps cannot be run: {error}.") from None
-        way = steps(way, request.steps, request.strength) if start else way
+        way = tuple(steps(way, request.steps, request.strength)) if start else way
         self.total = len(way) - 1
         drawn = noise.KeyedNoise([request.seed + k for k in range(request.count)], shape)
         if start:

@@ -128,10 +128,11 @@ class Wardrobe:
 
     def keep(self, loaded: Sequence[str]) -> None:
         """Nothing stays of checkpoints that left."""
-        for held in (self._adapted, self._attached, self._made, self._painters):
+        tables: tuple[Any, ...] = (self._adapted, self._attached, self._made, self._painters)
+        for held in tables:
             for key in list(held):
                 if (key if isinstance(key, str) else key[0]) not in loaded:
-                    del held[key]  # type: ignore[attr-defined]
+                    del held[key]
 
     def forget(self) -> None:
         """Read everything again when it is next asked for: the files may be others now."""

@@ -115,10 +115,12 @@ def filled(catalogue: dict, message: dict) -> str:
     return HOLE.sub(value, catalogue[message["key"]])
 
 
-def test_what_the_engine_says_of_its_choices_and_checkpoints_has_its_chinese():
+def test_what_the_engine_says_of_its_choices_checkpoints_and_controls_has_its_chinese():
     phrases = json.loads((words._FOLDER / "engine.zh-CN.json").read_text(encoding="utf-8"))
     folders = sorted((theme.STATIC.parents[2] / "models").glob("*/studio.json"))
-    said = {json.loads(path.read_text())["knows"] for path in folders}
+    told = [json.loads(path.read_text()) for path in folders]
+    said = {checkpoint["knows"] for checkpoint in told if "control" not in checkpoint}
+    said |= {control["title"] for control in told if "control" in control}
     offered = offers.choices()
     said |= {choice.hint for choice in (*offered.samplers, *offered.spacings)} - {""}
     assert len(folders) >= 2 and said <= phrases.keys()

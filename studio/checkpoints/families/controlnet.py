@@ -90,7 +90,7 @@ class JointControl:
 
 
 Control = UNetControl | JointControl
-LOADERS = {"sd": UNetControl, "sdxl": UNetControl, "sd3": JointControl}
+LOADERS: dict[str, type[Control]] = {"sd": UNetControl, "sdxl": UNetControl, "sd3": JointControl}
 
 
 def load(entry: ControlEntry, device: str) -> Control:

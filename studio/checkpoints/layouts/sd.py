@@ -6,6 +6,7 @@ pipeline holds beside them (a safety checker, a feature extractor) is not read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def describe(folder: Path) -> Entry:
     return entry(folder, "sd", index, unet, SCALE)
 
 
-def check_parts(folder: Path, parts: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def check_parts(folder: Path, parts: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """The folder's `model_index.json`, its parts being of these classes. Raises BadCheckpoint."""
     index = read_json(folder / "model_index.json")
     for part, classes in parts.items():

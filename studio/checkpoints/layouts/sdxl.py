@@ -52,10 +52,8 @@ def _encoders(first: bool) -> tuple[str, ...]:
 
 def _check_told(folder: Path, unet: dict[str, Any], text: dict[str, Any], scored: bool) -> None:
     """Raise BadCheckpoint unless the UNet reads as many numbers as the pipeline gives it."""
-    width, wanted = (
-        unet.get("addition_time_embed_dim"),
-        unet.get("projection_class_embeddings_input_dim"),
-    )
+    width: Any = unet.get("addition_time_embed_dim")
+    wanted = unet.get("projection_class_embeddings_input_dim")
     pooled = text.get("projection_dim", 512)
     if not all(type(n) is int for n in (width, wanted, pooled)):
         raise BadCheckpoint(f"{folder.name} does not say how its UNet is told of sizes.")
