@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
+from studio.adapting import Adapter
 from studio.errors import BadRecipe, BadRequest, OverBudget, StudioError
 from studio.recipe import (
     MAX_COUNT,
@@ -47,6 +48,9 @@ FULL = Request(
     refiner="sdxl-refiner",
     handover=0.7,
     alone=True,
+    template='a "red" {apple|pear}',
+    adapters=(Adapter("ink", 0.75), Adapter("gloss", -0.5)),
+    vae="other-vae",
 )
 
 
