@@ -135,3 +135,22 @@ def test_lanes_race_on_one_noise_and_are_measured(tab, real):
     assert page.inner_text(".race-head .hash") == f"x_T {result.xt_sha256[:12]}"
     frames = page.evaluate("document.querySelector('.race').stage.race.row(0, 'x0').length")
     assert frames == 6
+
+
+def test_a_checkpoint_is_loaded_and_looked_into(tab, real):
+    url, engine = real
+    page = tab(url)
+    page.set_default_timeout(120_000)
+    page.click("#tab_models-button")
+    page.wait_for_selector(".models[data-listed='1']")
+    page.click("#models_list [data-id='icons-unet']")
+    page.wait_for_selector(".models[data-model='icons-unet'] .arithmetic[data-plan='whole']")
+    page.click("#models_forward_go")  # loads it first, unless it is there
+    page.wait_for_selector(".models[data-look='forward'] .umap .urow.skip")
+    assert "icons-unet" in [held.id for held in engine.holdings.memory().held]
+    assert page.locator(".urow.skip").count() == 6
+    page.click("#models_trip_go")
+    page.wait_for_selector(".models[data-look='trip']")
+    said = page.inner_text("[data-figure='models_psnr'] dd")
+    assert 15 < float(said.removesuffix(" dB")) < 60
+    assert page.noticed.errors == []
