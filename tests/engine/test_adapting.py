@@ -7,7 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.adapting import Adapter
+from studio.checkpoints import adapters
+from studio.checkpoints.autoencoders import autoencoder, tiny_decoder
 from studio.checkpoints.catalog import scan
+from studio.checkpoints.layouts.ldm import VAE
 from studio.contract import Finished, View
 from studio.engine import batcher, decode, offers
 from studio.engine.recording import Shelf
@@ -18,6 +21,7 @@ from studio.engine.ticket import Ticket
 from studio.errors import BadRequest, NotFound, StudioError
 from studio.settings import Settings
 from tests.checkpoints import lora_writer as write
+from tests.checkpoints.ldm_writer import vae_file
 from tests.engine.tiny import sd_folder
 from tests.engine.watching import request
 
@@ -145,9 +149,7 @@ def test_a_learned_word_stands_for_its_vectors_where_it_is_named(residents, mode
 
 def test_an_inversion_whose_word_is_not_there_is_told_of(residents):
     run = begin(residents, asked(adapters=(Adapter("mug"),)))
-    assert run.said == (
-        "The textual inversion mug did nothing: no prompt has its word <mug>.",
-    )
+    assert run.said == ("The textual inversion mug did nothing: no prompt has its word <mug>.",)
 
 
 def test_another_autoencoder_decodes_and_embeds(residents, models):
@@ -170,15 +172,48 @@ def test_another_autoencoder_decodes_and_embeds(residents, models):
 def test_a_tiny_autoencoder_draws_the_previews(residents, models, tmp_path, name):
     from diffusers import AutoencoderTiny
 
-    theirs = AutoencoderTiny.from_pretrained(models / "tiny").eval()
-    wanted = {k: v for k, v in theirs.state_dict().items() if k.startswith("decoder.")}
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     if name == "tiny":
-        run = begin(residents, asked(), View(preview="tiny", tiny="tiny"))
-        with torch.no_grad():
-            assert apart(run.checkpoint.tiny(x), theirs.decode(x).sample) < 1e-4
-        return
-    assert wanted
+        theirs = AutoencoderTiny.from_pretrained(models / "tiny").eval()
+        drawn = begin(residents, asked(), View(preview="tiny", tiny="tiny")).checkpoint.tiny
+    else:  # one file has no configuration, and so TAESD's own widths
+        theirs = AutoencoderTiny().eval()
+        stored = {k: v for k, v in theirs.state_dict().items() if k.startswith("decoder.")}
+        if name == "taesd":
+            stored = {taesd(k): v for k, v in stored.items()}
+        save_file(stored, tmp_path / f"{name}.safetensors")
+        entry = adapters.describe(tmp_path / f"{name}.safetensors")
+        drawn = tiny_decoder(entry, residents.get("random", lambda doing, share: None))
+    with torch.no_grad():
+        assert apart(drawn(x), theirs.decode(x).sample) < 1e-4
+
+
+def taesd(name):
+    """decoder.layers.2.conv.0.weight → 3.conv.0.weight: TAESD's own list begins with a clamp."""
+    _, _, number, rest = name.split(".", 3)
+    return f"{int(number) + 1}.{rest}"
+
+
+@pytest.mark.parametrize("prefix", ["", "first_stage_model."])
+def test_an_ldm_autoencoder_in_one_file_decodes_as_the_network_of_it(residents, tmp_path, prefix):
+    from diffusers import AutoencoderKL
+
+    whole = AutoencoderKL(
+        block_out_channels=(32,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+    ).eval()
+    stored = vae_file(whole.state_dict(), 4)
+    named = {prefix + k.removeprefix(VAE): v.contiguous() for k, v in stored.items()}
+    save_file(named, tmp_path / "sharp.safetensors")
+    entry = adapters.describe(tmp_path / "sharp.safetensors")
+    base = residents.get("random", lambda doing, share: None)
+    adapters.check_fit(entry, base.entry)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        theirs = whole.decode(x / base.latent.scale).sample
+    assert apart(autoencoder(entry, base).decode(x), theirs) < 1e-4
 
 
 @pytest.mark.parametrize(
