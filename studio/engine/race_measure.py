@@ -15,7 +15,7 @@ from PIL import Image
 
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.contract import Finished, Step
-from studio.diffusion.samplers.registry import SAMPLERS
+from studio.diffusion.samplers.registry import SAMPLERS, levels_of
 from studio.diffusion.spacing import levels
 from studio.engine import race_ladder, race_rules
 from studio.engine import race_reference as reference
@@ -117,7 +117,7 @@ def _marks(checkpoint: Checkpoint, lane: Lane, nfe: int, noisy: bool) -> tuple[M
     if not nfe:
         return tuple(marks)
     count = reference.steps(checkpoint, nfe)
-    mine = levels(checkpoint.path, lane.steps, lane.spacing)
+    mine = levels_of(SAMPLERS[lane.sampler], checkpoint.path, lane.steps, lane.spacing)
     goal = levels(checkpoint.path, count, reference.spacing(checkpoint))
     if mine[0] != goal[0]:
         words = f"It starts at t = {mine[0].t:.4g}, the reference at {goal[0].t:.4g}."

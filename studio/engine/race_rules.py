@@ -13,8 +13,7 @@ from functools import cache
 from studio.diffusion import schedules
 from studio.diffusion.path import Path, vp
 from studio.diffusion.samplers.ask import Answer
-from studio.diffusion.samplers.registry import SAMPLERS
-from studio.diffusion.spacing import levels
+from studio.diffusion.samplers.registry import SAMPLERS, levels_of
 from studio.race_recipe import Lane
 from studio.racing import Group, Mark
 from studio.recipe import Guidance
@@ -52,9 +51,9 @@ class _Blank:
 
 
 def evaluations(lane: Lane, path: Path) -> int:
-    """How often the lane asks on this path, exactly. Raises ValueError as `levels` does."""
+    """How often the lane asks on this path, exactly. Raises ValueError as `levels_of` does."""
     blank = _Blank()
-    way = levels(path, lane.steps, lane.spacing)
+    way = levels_of(SAMPLERS[lane.sampler], path, lane.steps, lane.spacing)
     run = SAMPLERS[lane.sampler].method(blank, path, way, noise=lambda step, stage: blank)
     asked = 0
     try:
@@ -123,9 +122,10 @@ def canonical(lane: Lane, final: str = "", learned: bool = False) -> tuple[tuple
             Mark("posterior", "DDPM draws from the posterior, as DDIM at η = 1 does, here with "
                  "the same noise.")
         )  # fmt: skip
-    sampler, eta, more = _lower(sampler, eta, lane.steps, final, learned)
+    end = final if SAMPLERS[lane.sampler].keeps else "zero"
+    sampler, eta, more = _lower(sampler, eta, lane.steps, end, learned)
     guidance, unguided = _guidance(lane.guidance)
-    return (sampler, eta, lane.steps, lane.spacing, guidance), (*marks, *more, *unguided)
+    return (sampler, eta, lane.steps, lane.spacing, guidance, end), (*marks, *more, *unguided)
 
 
 def _lower(
@@ -166,6 +166,9 @@ def why(one: Lane, other: Lane, final: str = "", learned: bool = False) -> tuple
             "rounding", "They are one walk; what is left between them is float32's rounding."
         )
         return (*dict.fromkeys((*told_a, *told_b)), rounding)
+    if a[:5] == b[:5] and not final:
+        words = "They are one walk on every checkpoint whose schedule ends clean."
+        return (*dict.fromkeys((*told_a, *told_b)), Mark("end", words))
     marks = []
     if a[4] != b[4]:
         words = "They are guided differently: each walks an ODE of its own, with its own reference."
@@ -184,6 +187,10 @@ def why(one: Lane, other: Lane, final: str = "", learned: bool = False) -> tuple
     ):
         words = "Their last levels differ, and so does the one jump from there to the picture."
         marks.append(Mark("last", words))
+    if a[5] != b[5] and final == "kept":
+        keeps = label(one.sampler if a[5] == "kept" else other.sampler)
+        words = f"{keeps} ends with the last bit of noise that this checkpoint keeps."
+        marks.append(Mark("end", words))
     return tuple(marks)
 
 

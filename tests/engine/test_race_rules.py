@@ -10,8 +10,7 @@ from studio.diffusion.drive import solve
 from studio.diffusion.path import vp
 from studio.diffusion.prediction import to_x0_eps
 from studio.diffusion.samplers.ask import Answer
-from studio.diffusion.samplers.registry import SAMPLERS
-from studio.diffusion.spacing import levels
+from studio.diffusion.samplers.registry import SAMPLERS, levels_of
 from studio.engine import race_rules
 from studio.engine.race_rules import canonical, evaluations, fair, same, why
 from studio.racing import Lane
@@ -37,7 +36,7 @@ def end(name: str, eta: float, steps: int, final: str) -> torch.Tensor:
 
     path = PATHS[final]
     options = {"eta": eta} if "eta" in SAMPLERS[name].options else {}
-    way = levels(path, steps, "trailing")
+    way = levels_of(SAMPLERS[name], path, steps, "trailing")
     return solve(SAMPLERS[name].method(START, path, way, noise=noise, **options), denoise)
 
 
@@ -51,9 +50,7 @@ def test_lanes_are_called_the_same_exactly_where_they_end_at_the_same_place(step
         for a, b in itertools.combinations(KINDS, 2)
         if (keys[a] == keys[b]) != torch.allclose(ends[a], ends[b], rtol=1e-10, atol=1e-10)
     ]
-    # on a flow, where Heun's method takes another variable, these two differ: not claimed
-    once = [(("heun", 0.0), ("plms", 0.0))] if (steps, final) == (1, "kept") else []
-    assert wrong == once
+    assert wrong == []
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
@@ -66,7 +63,7 @@ def test_where_the_paths_end_is_not_known_only_what_holds_on_both_is_claimed(ste
 
 def test_a_learned_variance_is_not_the_posteriors():
     lanes = (Lane("ddpm"), Lane("ddim", eta=1.0))
-    assert same(lanes) and not same(lanes, "zero", learned=True)
+    assert same(lanes, "zero") and not same(lanes, "zero", learned=True)
 
 
 def test_eta_says_nothing_to_a_sampler_without_it():
@@ -91,7 +88,7 @@ def test_evaluations_are_counted_as_a_walk_counts_them(name, final, spacing):
         asked += 1
         return Answer(ask.x, ask.x * 0.5, ask.x * 0.1)
 
-    way = levels(path, 7, spacing)
+    way = levels_of(SAMPLERS[name], path, 7, spacing)
     noise = lambda step, stage=0: torch.ones_like(START)  # noqa: E731
     solve(SAMPLERS[name].method(START, path, way, noise=noise), denoise)
     assert evaluations(lane, path) == asked
@@ -115,7 +112,7 @@ def test_the_default_lanes_really_differ():
 @pytest.mark.parametrize(
     "one, other, kinds",
     [
-        (Lane("ddim"), Lane("euler"), ["alias", "rounding"]),
+        (Lane("ddim"), Lane("euler"), ["alias", "end"]),
         (Lane("ddim"), Lane("dpmpp_2m"), ["order"]),
         (Lane("heun", 10), Lane("dpm2", 10), ["method"]),
         (Lane("ddim"), Lane("euler_ancestral"), ["noise"]),
@@ -127,3 +124,10 @@ def test_the_default_lanes_really_differ():
 )
 def test_why_two_lanes_differ(one, other, kinds):
     assert [mark.kind for mark in why(one, other)] == kinds
+
+
+def test_euler_is_ddim_where_the_schedule_ends_clean_and_stops_cleaner_elsewhere():
+    lanes = (Lane("ddim"), Lane("euler"))
+    assert [mark.kind for mark in why(*lanes, "zero")] == ["alias", "rounding"]
+    (mark,) = why(*lanes, "kept")
+    assert mark.kind == "end" and mark.words.startswith("DDIM ends with")
