@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
 from studio.contract import Engine
-from studio.errors import BadPicture
-from studio.imaging.pictures import MAX_FILE
 from studio.ui import stream, words
 from studio.ui.control_form import read_control
 from studio.ui.player import guarded, light
@@ -25,7 +22,7 @@ def for_sheets(engine: Engine) -> list[Callable]:
         said, model = dict(ask["control"]), str(ask["model"])
         answer: dict[str, Any] = {}
         if ask.get("source"):
-            said["image"] = engine.keep(_bytes(ask["source"]))
+            said["image"] = engine.keep(stream.unpacked(ask["source"]))
             answer["picture"] = light(engine.kept(said["image"]))
         control = read_control(said)
         side = next((i.size for i in engine.catalog() if i.id == model), 128)
@@ -38,15 +35,3 @@ def for_sheets(engine: Engine) -> list[Callable]:
         }
 
     return [guarded(see)]
-
-
-def _bytes(source: Any) -> bytes:
-    """The bytes of a data URI; raises BadPicture."""
-    head, _, data = str(source).partition(",")
-    try:
-        if not head.startswith("data:") or len(data) > MAX_FILE * 4 // 3 + 4:
-            raise ValueError
-        return base64.b64decode(data, validate=True)
-    except ValueError:  # of which what base64 raises is a kind
-        said = "This file is not a PNG, JPEG or WebP picture; choose one of those."
-        raise BadPicture(said) from None

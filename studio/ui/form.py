@@ -10,7 +10,7 @@ import gradio as gr
 
 from studio.contract import CheckpointInfo, Choice, Choices, Engine, Guidance, Request, View
 from studio.errors import BadRequest
-from studio.ui import help
+from studio.ui import help, start_form
 from studio.ui.player import mount
 from studio.ui.words import word
 
@@ -41,6 +41,7 @@ class Form:
     height: gr.Number
     preview: gr.Radio
     anatomy: gr.Checkbox
+    start: gr.HTML
 
     def inputs(self) -> list:
         """The components in reading order."""
@@ -72,6 +73,7 @@ def read(values: tuple) -> tuple[Request, View]:
                 number("guidance interval", v["high"]),
             ),
         ),
+        **start_form.read(v["start"]),
     )
     return request, View(preview=v["preview"] or "auto", anatomy=bool(v["anatomy"]))
 
@@ -118,6 +120,7 @@ def fill(request: Request, info: CheckpointInfo) -> dict[str, Any]:
         "seed": str(request.seed),
         "width": request.width or info.size,
         "height": request.height or info.size,
+        "start": start_form.fill(request, info),
     }
 
 
@@ -150,10 +153,10 @@ def prompt_box(value: str) -> gr.Textbox:
     )
 
 
-def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict[str, gr.HTML]]:
+def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict[str, Any]]:
     """Everything below the prompt, filled for the default model; and the notes beside it.
 
-    `dice` receives the dice button, which the tab wires.
+    `dice` receives the dice button, which the tab wires. With the notes comes the fold "start".
     """
     infos, choices = engine.catalog(), engine.choices()
     info = next((i for i in infos if i.id == engine.default_model()), infos[0])
@@ -162,7 +165,7 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         [(i.title, i.id) for i in infos], value=info.id, label=word("model"),
         info=word("model_hint"), elem_id="model",
     )  # fmt: skip
-    notes = {"model": _note("model_note", about(info))}
+    notes: dict[str, Any] = {"model": _note("model_note", about(info))}
     label = gr.Dropdown(
         **classes(info, v["label"]),
         label=word("class_label"),
@@ -199,6 +202,8 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         with gr.Row(elem_classes="pair"):
             width = _count("width", v["width"], step=8)
             height = _count("height", v["height"], step=8)
+    begun, notes["start"] = start_form.part(engine, v["start"])
+    start_form.wire(steps, width, height)
     with gr.Accordion(word("watching"), open=False, elem_id="watching"):
         preview = gr.Radio(
             [(word(f"preview_{p}"), p) for p in PREVIEWS], value="auto", label=word("preview"),
@@ -209,7 +214,7 @@ def controls(engine: Engine, prompt: gr.Textbox, dice: list) -> tuple[Form, dict
         )
     form = Form(
         prompt, label, negative, model, sampler, eta, spacing, steps, scale, rescale, low, high,
-        count, seed, width, height, preview, anatomy,
+        count, seed, width, height, preview, anatomy, begun,
     )  # fmt: skip
     return form, notes
 

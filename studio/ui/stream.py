@@ -17,7 +17,8 @@ from dataclasses import asdict
 from typing import Any
 
 from studio import contract as c
-from studio.errors import StudioError
+from studio.errors import BadPicture, StudioError
+from studio.imaging.pictures import MAX_FILE
 from studio.ui import words
 
 LIVE_PER_SECOND = 25.0
@@ -90,6 +91,18 @@ def jpeg(data: bytes) -> str:
 def png(data: bytes) -> str:
     """A data URI of PNG bytes."""
     return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def unpacked(source: Any) -> bytes:
+    """The bytes of a data URI that a page sent as a picture; raises BadPicture."""
+    head, _, data = str(source).partition(",")
+    try:
+        if not head.startswith("data:") or len(data) > MAX_FILE * 4 // 3 + 4:
+            raise ValueError
+        return base64.b64decode(data, validate=True)
+    except ValueError:  # of which what base64 raises is a kind
+        said = "This file is not a PNG, JPEG or WebP picture; choose one of those."
+        raise BadPicture(said) from None
 
 
 def problem(error: Exception) -> dict:

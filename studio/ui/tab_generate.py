@@ -14,7 +14,7 @@ from studio.errors import StudioError
 from studio.imaging.pictures import open_picture
 from studio.recipe import MAX_PROMPT, Request
 from studio.store.files import read_recipe
-from studio.ui import adapters_form, form, player, prompt_tools, stream, words
+from studio.ui import adapters_form, form, player, prompt_tools, start_form, stream, words
 from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
@@ -76,7 +76,7 @@ def tab(page: Page) -> None:
     prompt_tools.wire(engine, tools, prompt, fields.negative, fields.model)
     page.opens["generate"] = (
         partial(_filled, engine, parts),
-        [*fields.inputs(), *wearing.inputs(), message, notes["model"], chips],
+        [*fields.inputs(), *wearing.inputs(), message, notes["model"], notes["start"], chips],
     )
 
 
@@ -133,7 +133,7 @@ def _runner(engine: c.Engine, visitors: Visitors, p: Parts):
         number, replaced = visitors.begin(session, run_id)
         said = words.message("note_replaced") if replaced else CLEAR
         opening = {
-            "kind": "starting", "run": run_id, "number": number, "total": wanted.steps,
+            "kind": "starting", "run": run_id, "number": number, "total": start_form.total(wanted),
             "request": {"prompt": wanted.prompt, "seed": wanted.seed},
         }  # fmt: skip
         going = True
@@ -189,7 +189,7 @@ def _wire_model(engine: c.Engine, p: Parts) -> None:
         """Another model: its own defaults, and the prompt that is there already."""
         info = _info(engine, model)
         values = form.fill(form.start(info), info)
-        kept = ("prompt", "seed", "model", "negative", "count")
+        kept = ("prompt", "seed", "model", "negative", "count", "start")
         updates = {
             getattr(p.form, name): value for name, value in values.items() if name not in kept
         }
@@ -220,7 +220,7 @@ def _wire_restore(engine: c.Engine, p: Parts) -> None:
             Path(path).unlink(missing_ok=True)
 
     own = [*p.form.inputs(), *p.wearing.inputs()]
-    outputs = [*own, p.message, p.restore, p.notes["model"], p.chips]
+    outputs = [*own, p.message, p.restore, p.notes["model"], p.notes["start"], p.chips]
     # Without preprocessing, which would leave an empty file of its own behind for every upload.
     p.restore.upload(restore, p.restore, outputs, preprocess=False, **FREE)
 
@@ -250,9 +250,14 @@ def _filled(engine: c.Engine, p: Parts, request: Request) -> dict:
     note = words.message("note_restored", **said)
     if request.template:
         note = words.message("note_written", **said, template=request.template)
+    if gone := start_form.missing(engine, request):  # the form says all the same what was wanted
+        note = words.from_sentence(gone)
+    if request.controls:  # nothing in this form says them
+        note = words.message("note_controls", **said)
     values = form.fill(request, info)
     return {
         **{getattr(p.form, name): value for name, value in values.items()},
+        **({p.notes["start"]: gr.update(open=True)} if request.image else {}),
         **p.wearing.fill(request),
         p.form.label: gr.update(**form.classes(info, request.label)),
         p.message: note,

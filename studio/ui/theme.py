@@ -17,7 +17,7 @@ STYLES = tuple(
     STATIC / "css" / f"{name}.css"
     for name in (
         "fonts", "shell", "form", "stage", "noise", "help", "race", "twin", "grid", "control",
-        "models",
+        "models", "start",
     )
 )
 

@@ -54,7 +54,12 @@ _NAMES = {
     "template": "name_template",
     "style": "name_style",
     "control scale": "name_control",
+    "control's scale": "name_control_scale",
+    "control's start": "name_control_start",
+    "control's end": "name_control_end",
+    "preprocessor's setting": "name_control_setting",
     "size": "name_size",
+    "strength": "name_strength",
 }
 
 

@@ -26,6 +26,7 @@ from studio.checkpoints.catalog import Catalog
 from studio.engine.adapting import Adapting
 from studio.errors import BadRequest, Busy, NotFound
 from studio.prompting import Tokens, plain
+from studio.ui import start_form
 from tests.ui import drawings, inline
 from tests.ui.scripted_holdings import FEW, ScriptedHoldings, ScriptedInsides
 from tests.ui.scripted_races import ScriptedRaces
@@ -133,7 +134,8 @@ class ScriptedEngine:
         for control in request.controls:
             if said := self.steering.fits(control.model, request.model):
                 raise BadRequest(said)
-            self.kept(control.image)
+        for picture in request.pictures():
+            self.kept(picture)
         if "full" in request.prompt:
             raise Busy("64 runs are waiting already; try again in a moment.")
         run = secrets.token_urlsafe(9)
@@ -227,13 +229,20 @@ class ScriptedEngine:
             with Image.open(io.BytesIO(png)) as hint:
                 lines = np.asarray(hint.convert("RGB")).astype(float) / 255
             made = (made * (1 - control.scale / 2 * lines)).clip(0, 255).astype(np.uint8)
-        return made
+        return self._begun(r, made) if r.image else made
+
+    def _begun(self, r: c.Request, made):
+        """The drawing where the mask is white, the picture that it starts from elsewhere."""
+        side = (drawings.SIDE, drawings.SIDE)
+        named = [Image.open(io.BytesIO(self.kept(id))) for id in (r.image, r.mask) if id]
+        picture, *mask = [np.asarray(image.convert("RGB").resize(side)) for image in named]
+        return np.where(mask[0] > 127, made, picture) if mask else (made // 2 + picture // 2)
 
     def _pixels(self, held: _Run, step: int, what: str, picture: int):
         r = held.request
         x0 = self._drawn(r, picture)
         eps = drawings.noise(r.seed + picture)
-        share, alpha, sigma, _ = drawings.level(step, r.steps)
+        share, alpha, sigma, _ = drawings.level(step + r.steps - start_form.total(r), r.steps)
         if what == "bare":
             return drawings.guess(drawings.drawing("", r.seed), min(1.0, share + 0.3))
         if what == "xt":
@@ -251,7 +260,8 @@ class ScriptedEngine:
         guided = 2 if r.guidance.kind == "cfg" and r.guidance.scale != 1 else 1
         evaluations = next((s.evaluations for s in SAMPLERS if s.id == r.sampler), 1)
         self._say(held, c.Queued(run))
-        for index in range(r.steps):
+        total = start_form.total(r)
+        for index in range(total):
             time.sleep(held.pace)
             while "held" in r.prompt and index == 9 and not held.stop:
                 time.sleep(0.02)
@@ -261,7 +271,7 @@ class ScriptedEngine:
                 sentence = "The device had no room for this; make the picture smaller."
                 return self._say(held, c.Failed(run, sentence))
             count = 1 if held.only_first else r.count
-            share, alpha, sigma, logsnr = drawings.level(index, r.steps)
+            share, alpha, sigma, logsnr = drawings.level(index + r.steps - total, r.steps)
             held.levels.append(c.Level(1000 * share, share, alpha, sigma, logsnr, index))
 
             def previews(what: str, step: int = index, count: int = count) -> tuple[bytes, ...]:
@@ -277,13 +287,13 @@ class ScriptedEngine:
                 c.Step(
                     run=run,
                     index=index,
-                    total=r.steps,
+                    total=total,
                     nfe=(index + 1) * evaluations,
                     rows=(index + 1) * evaluations * guided * count,
                     level=held.levels[-1],
                     step_ms=41.0 + index % 3,
                     forward_ms=38.0,
-                    left_s=(r.steps - index - 1) * 0.041,
+                    left_s=(total - index - 1) * 0.041,
                     xt=previews("xt"),
                     x0=previews("x0"),
                     cond=previews("x0") if anatomy else (),
@@ -291,7 +301,7 @@ class ScriptedEngine:
                     delta=0.31 * share + 0.02 if guided == 2 else None,
                     control=tuple(
                         tuple(0.01 * (k + 1) * (0.2 + share) for k in range(7))
-                        if control.active(index, r.steps)
+                        if control.active(index, total)
                         else ()
                         for control in r.controls
                     ),
@@ -311,11 +321,11 @@ class ScriptedEngine:
                 pictures=tuple(drawings.encode(p, "PNG") for p in pixels),
                 pixels_sha256=tuple(hashlib.sha256(p.tobytes()).hexdigest() for p in pixels),
                 xt_sha256=hashlib.sha256(str(r.seed).encode()).hexdigest(),
-                nfe=r.steps * evaluations,
-                rows=r.steps * evaluations * guided * count,
-                seconds=0.042 * r.steps,
-                step_ms=tuple(41.0 + i % 3 for i in range(r.steps)),
-                steps_recorded=r.steps,
+                nfe=total * evaluations,
+                rows=total * evaluations * guided * count,
+                seconds=0.042 * total,
+                step_ms=tuple(41.0 + i % 3 for i in range(total)),
+                steps_recorded=total,
                 preview=c.PreviewCard("tiny", 2.1, 41.0, 27.4),
                 notes=notes,
                 stopped_early=count < r.count,

@@ -10,6 +10,7 @@ import { MOUNTS as prompt } from "./prompt.js";
 import { MOUNTS as race } from "./race.js";
 import { mountChips, mountHead, mountKnown, mountMessage, mountNote } from "./small.js";
 import { Stage } from "./stage.js";
+import { MOUNTS as start } from "./start.js";
 import { MOUNTS as twin } from "./twin.js";
 import { help, language, say } from "./words.js";
 
@@ -36,6 +37,7 @@ const MOUNTS = {
   ...grid,
   ...control,
   ...models,
+  ...start,
 };
 
 // A part that fails to mount is reported, and the others are mounted all the same.
