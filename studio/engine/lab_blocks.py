@@ -60,7 +60,6 @@ def forward(worker: Worker, id: str, rgb: np.ndarray, share: float, prompt: str,
     if raw.shape[1] == 2 * channels and checkpoint.variance == "learned_range":
         variance, variances = drawn_variance(raw[:, channels:], checkpoint.latent.down)
     unet = hasattr(net, "down_blocks")
-    patch = 0 if unet else int(getattr(net.config, "patch_size", 0) or 0)
     return Forward(
         id=id,
         share=share,
@@ -68,7 +67,7 @@ def forward(worker: Worker, id: str, rgb: np.ndarray, share: float, prompt: str,
         logsnr=level.logsnr if math.isfinite(level.logsnr) else None,
         kind="unet" if unet else "transformer",
         blocks=described(left),
-        tokens=(x0.shape[2] // patch, x0.shape[3] // patch) if patch else (0, 0),
+        tokens=(0, 0) if unet else token_grid(left[0][1].shape[1], *x0.shape[2:]),
         side=rgb.shape[0],
         picture=png(rgb),
         xt=png(painter.squares(xt)[0]),
@@ -149,6 +148,17 @@ def described(left: list[tuple[str, Tensor]]) -> tuple[Block, ...]:
         )
         for (name, out), (place, skip) in zip(left, where, strict=True)
     )
+
+
+def token_grid(tokens: int, high: int, wide: int) -> tuple[int, int]:
+    """Rows and columns of the square patches into which a state was cut; (0, 0) if it was not so.
+
+    Told from the stream itself: what packs a state before the network says nothing of patches.
+    """
+    patch = round(math.sqrt(high * wide / tokens))
+    if patch < 1 or tokens * patch**2 != high * wide:
+        return 0, 0
+    return high // patch, wide // patch
 
 
 def drawn_variance(values: Tensor, down: int) -> tuple[bytes, tuple[float, float, float]]:

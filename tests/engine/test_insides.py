@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from studio.engine.engine import LocalEngine
-from studio.engine.lab_blocks import drawn_variance
+from studio.engine.lab_blocks import drawn_variance, token_grid
 from studio.engine.lab_map import network, places
 from studio.engine.lab_vae import difference
 from studio.errors import BadRequest, NotFound
@@ -27,6 +27,9 @@ def folder(tmp_path_factory):
     sd_folder(models / "random")
     small.dit_folder(models / "dit")
     small.pixart_folder(models / "pixart")
+    small.sd3_folder(models / "sd3")
+    small.flux_folder(models / "flux")
+    small.pixel_folder(models / "pixel")
     (models / "dit" / "studio.json").write_text(json.dumps({"title": "DiT"}))
     return models
 
@@ -155,6 +158,11 @@ def test_the_variance_s_map_is_black_at_the_posterior_s_and_white_at_beta():
     assert opened(png)[::2, ::2, 0].tolist() == [[0, 128], [255, 255]]
 
 
+def test_a_stream_that_is_no_grid_of_the_state_has_none():
+    assert token_grid(77, 16, 16) == (0, 0)
+    assert token_grid(32, 16, 8) == (8, 4)
+
+
 def test_gates_are_those_of_the_library_s_norm(engine):
     made = engine.insides.gates("dit", POINTS)
     checkpoint = loaded(engine, "dit")
@@ -181,6 +189,28 @@ def test_pixart_s_gates_are_the_shared_ones_and_the_block_s_own(engine):
         float(each[:, 2].square().mean().sqrt()), rel=0.02
     )
     assert made.mlp[-1][0] == pytest.approx(float(each[:, 5].square().mean().sqrt()), rel=0.02)
+
+
+@pytest.mark.parametrize("id", ["sd3", "flux"])
+def test_every_block_of_a_joint_transformer_has_its_gates(engine, id, picture):
+    made = engine.insides.gates(id, POINTS)
+    net = network(loaded(engine, id))
+    blocks = [*net.transformer_blocks, *getattr(net, "single_transformer_blocks", ())]
+    assert {len(row) for row in made.attention} == {len(blocks)}
+    assert all(value > 0 for value in made.attention[0])
+    assert made.mlp[0][: len(net.transformer_blocks)] != made.attention[0]
+    seen = engine.insides.forward(id, picture, 0.5)
+    assert [block.rms > 0 for block in seen.blocks] == [True] * len(blocks)
+    high = loaded(engine, id).entry.latent[1]
+    assert seen.tokens == (high // 2, high // 2)  # both cut 2 × 2, FLUX before its network
+
+
+def test_a_unet_on_pixels_is_mapped_too(engine, picture):
+    made = engine.insides.forward("pixel", picture, 0.5)
+    assert made.kind == "unet" and made.blocks[0].name == "conv_in"
+    assert [block.skip for block in made.blocks if block.skip is not None][-1] == 0
+    with pytest.raises(BadRequest, match="works on pixels"):
+        engine.insides.round_trip("pixel", picture)
 
 
 def test_a_layer_of_the_down_path_is_its_resnet_or_the_attention_behind_it():

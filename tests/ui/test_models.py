@@ -18,6 +18,7 @@ from tests.ui.test_looks import NARROW
 
 ui = pytest.mark.ui
 TORN = "torn/unet/weights.safetensors"
+NARROW_ORDER = ("#models_list", "#models_page", "#models_card", "#models_memory", "#models_refused")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,23 @@ def message(page):
     return page.inner_text("#models_message")
 
 
+def looks_as_it_did(page, name):
+    """Compare with the stored baseline; see `test_looks`."""
+    page.mouse.move(1, 1)
+    page.evaluate("document.activeElement?.blur()")
+    page.evaluate("document.fonts.ready")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    png = page.screenshot(full_page=True, animations="disabled", caret="hide")
+    looks.OUT.mkdir(exist_ok=True)
+    (looks.OUT / f"models_{name}.png").write_bytes(png)
+    now, baseline = looks.stored(png), looks.BASELINES / f"models_{name}.jpg"
+    if os.environ.get("XT_UPDATE_BASELINES"):
+        now.save(baseline, quality=80)
+    share = looks.difference(now, Image.open(baseline).convert("RGB"))
+    assert share <= looks.MOST, f"{share:.1%} of the page looks different; see tests/ui/out"
+
+
 @ui
 def test_the_list_says_how_each_checkpoint_stands(models):
     page = models()
@@ -68,6 +86,7 @@ def test_the_list_says_how_each_checkpoint_stands(models):
     assert "old.ckpt is pickled" in page.inner_text("#models_refused")
     assert "for Icons UNet" in page.inner_text("#models_controls")
     assert page.inner_text("#models_memory .sum") == "23 MB of 4.0 GB"
+    looks_as_it_did(page, "list")
     assert page.noticed.errors == []
 
 
@@ -79,9 +98,23 @@ def test_a_page_has_the_parts_and_the_arithmetic_and_refuses_what_does_not_fit(m
     assert "16 × 128 × 128" in page.inner_text("[data-fact='models_latent']")
     assert "24.0 GB of weights" in page.inner_text(".arithmetic .error")
     assert page.is_disabled("#models_load")
+    looks_as_it_did(page, "refused")
     page.click("#models_list [data-id='held-unet']")
     page.wait_for_selector(".models[data-model='held-unet'] .arithmetic[data-plan='whole']")
     assert "icons-unet" in page.inner_text(".arithmetic .plan")
+    looks_as_it_did(page, "page")
+
+
+@ui
+def test_a_card_is_words_alone(models):
+    page = models("exact-icons")
+    page.wait_for_selector("#models_card table")
+    assert page.locator("#models_card :is(img, script)").count() == 0
+    assert page.evaluate("window.broken") is None
+    assert page.get_attribute("#models_card a", "href") == "https://example.org/a"
+    assert page.locator("#models_card a").count() == 1
+    assert page.is_hidden("#models_look")  # a formula has no network
+    assert len(page.noticed.hosts) == 1
 
 
 @ui
@@ -108,6 +141,7 @@ def test_a_load_is_cancelled_and_what_was_loaded_stays(models, stocked):
     page.click("#models_load")
     page.wait_for_selector(".models[data-bytes='3000000000']")
     assert "reading the UNet · 3.0 GB / 5.0 GB" in page.inner_text(".acts .doing")
+    looks_as_it_did(page, "loading")
     page.click("#models_stop")
     assert "was stopped" in message(page)
     page.wait_for_selector("#models_load")
@@ -144,17 +178,6 @@ def test_what_goes_wrong_has_its_sentence(models, stocked):
 
 
 @ui
-def test_a_card_is_words_alone(models):
-    page = models("icons-dit")
-    page.wait_for_selector("#models_card table")
-    assert page.locator("#models_card :is(img, script)").count() == 0
-    assert page.evaluate("window.broken") is None
-    assert page.get_attribute("#models_card a", "href") == "https://example.org/a"
-    assert page.locator("#models_card a").count() == 1
-    assert len(page.noticed.hosts) == 1
-
-
-@ui
 def test_a_picture_goes_through_the_autoencoder_and_one_forward(models, tmp_path):
     page = models()
     page.click("#models_trip_go")
@@ -168,6 +191,7 @@ def test_a_picture_goes_through_the_autoencoder_and_one_forward(models, tmp_path
     )
     assert pairs[0] == ["conv_in", "up_blocks.1.resnets.1"]
     assert pairs[-1] == ["down_blocks.1.resnets.0", "up_blocks.0.resnets.0"]
+    looks_as_it_did(page, "inside")
     path = tmp_path / "own.png"
     Image.new("RGB", (40, 30), "red").save(path)
     with page.expect_response(lambda r: "round_trip" in (r.request.post_data or "")) as asked:
@@ -179,7 +203,7 @@ def test_a_picture_goes_through_the_autoencoder_and_one_forward(models, tmp_path
 
 @ui
 def test_a_transformer_has_its_tokens_its_variance_and_its_gates(models, stocked):
-    page = models("icons-dit")
+    page = models("icons-dit", color_scheme="dark")
     page.click("#models_gates_go")  # loads it first
     page.wait_for_selector(".models[data-look='gates'] .shades[data-blocks='12'] >> nth=1")
     assert "icons-dit" in stocked.engine.holdings.loaded
@@ -187,74 +211,15 @@ def test_a_transformer_has_its_tokens_its_variance_and_its_gates(models, stocked
     page.wait_for_selector(".models[data-look='forward'] .plot[data-blocks='12']")
     assert page.locator(".models_forward svg.tokens line").count() == 14
     assert "8 × 8 = 64" in page.inner_text(".models_forward .plates")
-
-
-def listed(models):
-    return models()
-
-
-def page(models):
-    page = models("held-unet")
-    page.evaluate("document.querySelector('#models_card').scrollIntoView()")
-    return page
-
-
-def loading(models):
-    page = models("held-unet")
-    page.click("#models_load")
-    page.wait_for_selector(".models[data-bytes='3000000000']")
-    return page
-
-
-def refused(models):
-    page = models("giant")
-    page.wait_for_selector(".arithmetic .error")
-    return page
-
-
-def inside(models):
-    page = models()
-    page.click("#models_trip_go")
-    page.wait_for_selector(".models[data-look='trip']")
-    page.click("#models_forward_go")
-    page.wait_for_selector(".models[data-look='forward'] .umap")
-    return page
-
-
-def dark(models):
-    page = models("icons-dit", color_scheme="dark")
-    page.click("#models_gates_go")
-    page.wait_for_selector(".models[data-look='gates'] .shades >> nth=1")
-    page.click("#models_forward_go")
-    page.wait_for_selector(".models[data-look='forward'] .plot[data-blocks]")
-    return page
-
-
-def narrow(models):
-    return models(**NARROW)
+    looks_as_it_did(page, "dark")
 
 
 @ui
-@pytest.mark.parametrize(
-    "scene", [listed, page, loading, refused, inside, dark, narrow], ids=lambda s: s.__name__
-)
-def test_the_tab_looks_as_it_did(models, scene):
-    page = scene(models)
-    page.mouse.move(1, 1)
-    page.evaluate("document.activeElement?.blur()")
-    page.evaluate("document.fonts.ready")
-    page.wait_for_timeout(300)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    png = page.screenshot(full_page=True, animations="disabled", caret="hide")
-    looks.OUT.mkdir(exist_ok=True)
-    (looks.OUT / f"models_{scene.__name__}.png").write_bytes(png)
-    if page.query_selector("#models_stop"):
-        page.click("#models_stop")
-    now, baseline = looks.stored(png), looks.BASELINES / f"models_{scene.__name__}.jpg"
-    if os.environ.get("XT_UPDATE_BASELINES"):
-        now.save(baseline, quality=80)
-    share = looks.difference(now, Image.open(baseline).convert("RGB"))
-    assert share <= looks.MOST, f"{share:.1%} of the page looks different; see tests/ui/out"
+def test_a_narrow_window_has_everything_below_each_other(models):
+    page = models(**NARROW)
+    tops = [page.locator(part).bounding_box()["y"] for part in NARROW_ORDER]
+    assert tops == sorted(tops)
+    looks_as_it_did(page, "narrow")
 
 
 # Without a browser: what is streamed, and what is answered.
