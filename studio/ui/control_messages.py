@@ -19,14 +19,20 @@ WAYS = ("with", "without")
 class Board:
     """What is known of both runs so far."""
 
-    def __init__(self, run: str, number: int, request: c.Request, hints: list[str]) -> None:
+    def __init__(
+        self, run: str, number: int, request: c.Request, hints: list[str], titles: dict[str, str]
+    ) -> None:
+        """`hints` are data URIs, one a control; `titles` are the networks' by id."""
         self._whole: dict[str, Any] = {
             "run": run,
             "number": number,
             "kind": "starting",
             "total": request.steps,
             "request": {"prompt": request.prompt, "seed": request.seed, "model": request.model},
-            "controls": [asdict(control) for control in request.controls],
+            "controls": [
+                asdict(control) | {"title": titles.get(control.model, control.model)}
+                for control in request.controls
+            ],
             "hints": hints,
             "norms": [],
             "ways": {way: {"index": -1, "nfe": 0, "state": "waiting"} for way in WAYS},

@@ -127,7 +127,7 @@ def _runner(engine: c.Engine, pairs: Visitors, p: Parts):
             return
         session, both = request.session_hash, " ".join(runs)
         number, replaced = pairs.begin(session, both)
-        board = Board(both, number, wanted, hints)
+        board = Board(both, number, wanted, hints, {i.id: i.title for i in engine.steering.controls()})
         said = words.message("note_replaced") if replaced else CLEAR
         places = 0
         try:

@@ -1,6 +1,6 @@
 // What a control added to each block at each step, as a small map with its numbers.
 
-import { figure, say } from "./words.js";
+import { figure, say, sayText } from "./words.js";
 
 /** Fill `box` with one table a control; hidden while nothing was added. */
 export function norms(figureBox, box, message) {
@@ -19,7 +19,7 @@ export function norms(figureBox, box, message) {
 function table(message, place, most) {
   const made = document.createElement("table");
   made.className = "norm-map";
-  made.createCaption().textContent = say("control_norms_of", { control: message.controls[place].model });
+  made.createCaption().textContent = say("control_norms_of", { place: place + 1, control: sayText(message.controls[place].title) });
   const steps = Array.from({ length: message.total }, (_, k) => message.norms[k]?.[place] ?? []);
   const blocks = Math.max(...steps.map((values) => values.length));
   for (let block = 0; block < blocks; block++) {

@@ -9,6 +9,8 @@ export class Paper {
     this.canvas = document.createElement("canvas");
     this.canvas.width = this.canvas.height = SIDE;
     this.canvas.className = "paper";
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.changed = changed;
     this.pen = { width: 12, erase: false };
@@ -18,6 +20,11 @@ export class Paper {
     this.clear(true);
     this.canvas.addEventListener("pointerdown", (event) => this.down(event));
     this.canvas.addEventListener("pointermove", (event) => this.move(event));
+    this.canvas.addEventListener("keydown", (event) => {
+      if (event.key !== "z" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      this.undo();
+    });
     for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => this.up());
   }
 

@@ -27,8 +27,9 @@ export class Sheets {
     this.lay();
     this.add();
     this.sheet.paper.strokes(HOUSE);
-    document.getElementById("control_model")?.addEventListener("input", () => this.later(0));
+    document.getElementById("control_model")?.addEventListener("input", () => this.sheets.forEach((sheet) => this.later(sheet, 0)));
     document.addEventListener("paste", (event) => this.paste(event));
+    document.addEventListener("click", (event) => this.before(event), true);
   }
 
   get sheet() {
@@ -127,13 +128,15 @@ export class Sheets {
     this.chosen = place;
     this.tabs.replaceChildren(
       ...this.sheets.map((sheet, k) => {
-        const tab = button("", `${k + 1}`, this.kind(sheet.control.model).title, () => this.choose(k));
+        const tab = button("", `${k + 1}`, sayText(this.kind(sheet.control.model).title), () => this.refocus(() => this.choose(k)));
+        tab.id = `control_tab_${k}`;
         tab.setAttribute("aria-pressed", String(k === place));
         return tab;
       }),
     );
-    if (this.sheets.length < this.said.most) this.tabs.append(button("add-sheet", "+", say("control_add"), () => this.add()));
-    if (this.sheets.length > 1) this.tabs.append(button("remove", "−", say("control_remove"), () => this.remove()));
+    const more = (id, go) => Object.assign(button("more", say(id), say(`${id}_title`), () => this.refocus(go)), { id });
+    if (this.sheets.length < this.said.most) this.tabs.append(more("control_add", () => this.add()));
+    if (this.sheets.length > 1) this.tabs.append(more("control_remove", () => this.remove()));
     this.place.replaceChildren(this.sheet.paper.canvas);
     this.sheet.paper.canvas.setAttribute("aria-label", say("control_sheet_label"));
     this.sheet.paper.canvas.id = "control_paper";
@@ -142,15 +145,16 @@ export class Sheets {
   }
 
   layFields() {
-    const { control } = this.sheet;
+    const { sheet } = this;
+    const { control } = sheet;
     const kinds = this.said.kinds.map((k) => [k.id, sayText(k.title)]);
     const ways = this.said.preprocessors.map((p) => [p.id, sayText(p.title)]);
     const made = this.said.preprocessors.find((p) => p.id === control.preprocess);
     const settings = (made?.settings ?? []).map((s) =>
       this.range(`control_set_${s.name}`, s.least, s.most, s.step, control.settings[s.name] ?? s.value, (value) => {
         control.settings = { ...control.settings, [s.name]: value };
-        this.later();
-      }, sayText(s.name)),
+        this.later(sheet);
+      }, say(`control_set_${s.name}`)),
     );
     const change = (name) => (value) => {
       control[name] = value;
@@ -167,18 +171,18 @@ export class Sheets {
     this.fields.replaceChildren(
       this.radio("control_kind", say("control_network"), kinds, control.model, (id) => {
         control.model = id;
-        this.sheet.own = true;
+        sheet.own = true;
         control.preprocess = "";
-        this.suit(this.sheet);
-        this.choose(this.chosen);
-        this.later(0);
+        this.suit(sheet);
+        this.refocus(() => this.choose(this.chosen));
+        this.later(sheet, 0);
       }),
       this.radio("control_preprocess", say("control_preprocess"), ways, control.preprocess, (id) => {
-        this.sheet.own = false;
+        sheet.own = false;
         control.preprocess = id;
         control.settings = this.usual(id, this.kind(control.model));
-        this.layFields();
-        this.later(0);
+        this.refocus(() => this.layFields());
+        this.later(sheet, 0);
       }),
       ...settings,
       this.range("control_scale", 0, 2, 0.05, control.scale, change("scale")),
@@ -236,26 +240,65 @@ export class Sheets {
   drew(sheet) {
     if (sheet.paper.empty) {
       sheet.control.image = sheet.hint = "";
+      sheet.asked = (sheet.asked ?? 0) + 1; // an answer on its way is of a sheet that is no more
+      sheet.waits = false;
+      clearTimeout(sheet.timer);
       this.publish();
       return this.show();
     }
     sheet.control.image = "";
     this.suit(sheet);
     if (sheet === this.sheet) this.layFields();
-    this.later();
+    this.later(sheet);
   }
 
-  later(wait = WAIT) {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.see(this.sheet), wait);
+  later(sheet, wait = WAIT) {
+    clearTimeout(sheet.timer);
+    sheet.waits = true;
+    sheet.timer = setTimeout(() => this.see(sheet), wait);
+  }
+
+  /** A click on Generate waits until the server has what is on the sheets now. */
+  async before(event) {
+    const go = event.target.closest?.("#control_go");
+    const behind = this.sheets.filter((sheet) => sheet.waits);
+    if (!go || !behind.length) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    await Promise.all(behind.map((sheet) => sheet.seeing ?? this.see(sheet)));
+    behind.forEach((sheet) => (sheet.waits = false));
+    setTimeout(() => go.click(), 0);
+  }
+
+  /** Lay something anew and give the focus back to what had it. */
+  refocus(lay) {
+    const { activeElement: was } = document;
+    const name = was.type === "radio" ? `input[name="${was.name}"]:checked` : was.id && `#${was.id}`;
+    const inside = name && this.box.contains(was);
+    lay();
+    if (inside && !this.box.contains(was)) (this.box.querySelector(name) ?? this.tabs.querySelector("[aria-pressed=true]"))?.focus();
   }
 
   /** Ask for the hint of a sheet; `file` is a new picture for it. */
-  async see(sheet, file = "") {
+  see(sheet, file = "") {
+    clearTimeout(sheet.timer);
+    sheet.waits = true;
+    const seeing = (sheet.seeing = this.ask(sheet, file).finally(() => {
+      if (sheet.seeing === seeing) Object.assign(sheet, { seeing: null, waits: false });
+    }));
+    return seeing;
+  }
+
+  async ask(sheet, file) {
     const model = document.querySelector("#control_model input:checked")?.value ?? "";
     const source = file || (sheet.control.image || sheet.paper.empty ? "" : sheet.paper.address());
     if (!source && !sheet.control.image) return;
-    if (file) this.suit(Object.assign(sheet, { paper: Object.assign(sheet.paper, { picture: true }) }));
+    const { preprocess, settings } = sheet.control;
+    const lay = sheet.paper.picture;
+    if (file) {
+      sheet.paper.picture = true;
+      this.suit(sheet);
+    }
     const asked = (sheet.asked = (sheet.asked ?? 0) + 1);
     let answer;
     try {
@@ -265,12 +308,16 @@ export class Sheets {
     }
     if (asked !== sheet.asked) return;
     if (answer.problem) {
-      if (file) sheet.paper.picture = sheet.paper.before.at(-1)?.[2] ?? false;
-      return this.tell(answer.problem);
+      if (file) {
+        sheet.paper.picture = lay;
+        Object.assign(sheet.control, { preprocess, settings });
+      } else this.publish();
+      if (sheet === this.sheet) this.tell(answer.problem);
+      return;
     }
     if (file) {
       await sheet.paper.cover(answer.picture);
-      this.layFields();
+      if (sheet === this.sheet) this.layFields();
     }
     sheet.control.image = answer.id;
     sheet.hint = answer.hint;

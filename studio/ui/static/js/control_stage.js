@@ -2,7 +2,7 @@
 
 import { norms } from "./control_norms.js";
 import { Pane, pixels } from "./pane.js";
-import { figure, fillWords, say, sayMessage } from "./words.js";
+import { figure, fillWords, say, sayMessage, sayText } from "./words.js";
 
 const GAIN = 2; // of the difference map
 
@@ -12,6 +12,7 @@ export class ControlStage {
     this.server = server;
     this.what = "x0";
     this.overlay = 0;
+    this.hint = 0; // which control's
     this.frames = { with: new Map(), without: new Map() };
     this.message = { kind: "empty" };
     fillWords(this.root);
@@ -60,8 +61,10 @@ export class ControlStage {
     if (message.run !== this.message.run) {
       this.frames = { with: new Map(), without: new Map() };
       this.at = null;
+      this.hint = 0;
     }
     this.message = message;
+    this.offer();
     this.root.dataset.state = message.kind;
     this.root.dataset.run = message.run;
     const over = ["finished", "cancelled"].includes(message.kind);
@@ -69,8 +72,31 @@ export class ControlStage {
     this.control_scrubber.max = Math.max(0, this.last());
     if (over) this.control_scrubber.value = this.last();
     this.say();
+    this.tellStep();
     this.draw();
     this.root.dataset.done = over ? message.run : "";
+  }
+
+  /** With several controls, a button for each one's hint. */
+  offer() {
+    const box = this.part("hints");
+    const count = this.message.hints?.length ?? 0;
+    if (box.children.length !== (count > 1 ? count : 0))
+      box.replaceChildren(
+        ...Array.from({ length: count > 1 ? count : 0 }, (_, place) => {
+          const made = Object.assign(document.createElement("button"), { type: "button", textContent: place + 1 });
+          made.addEventListener("click", () => {
+            this.hint = place;
+            this.offer();
+            this.draw();
+          });
+          return made;
+        }),
+      );
+    [...box.children].forEach((each, place) => {
+      each.setAttribute("aria-pressed", String(place === this.hint));
+      each.title = sayText(this.message.controls[place].title);
+    });
   }
 
   last() {
@@ -97,17 +123,24 @@ export class ControlStage {
     };
     await Promise.all([ask("with", ids[0]), ask("without", ids[1])]);
     if (this.at === step) this.draw();
+    this.tellStep();
     this.control_scrubber.setAttribute("aria-valuetext", say("control_step_of", { step: step + 1, total: this.message.total }));
+  }
+
+  /** Which step is seen, as “8 / 20”. */
+  tellStep() {
+    const seen = this.at ?? (this.message.ways?.with.index ?? -1);
+    this.part("step").textContent = seen < 0 ? "" : `${seen + 1} / ${this.message.total}`;
   }
 
   draw() {
     const filter = this.what === "xt" ? "nearest" : "lanczos";
-    const hint = this.message.hints?.[0] ?? "";
+    const hint = this.message.hints?.[this.hint] ?? "";
     if (hint) this.panes.hint.show(hint, "nearest");
     else this.panes.hint.clear();
     const [one, other] = [this.shown("with"), this.shown("without")];
     if (one && this.overlay > 0 && hint && this.what === "x0")
-      this.panes.with.draw(`${this.overlay} ${one}`, () => over(one, hint, this.overlay), filter);
+      this.panes.with.draw(`${this.overlay} ${this.hint} ${one}`, () => over(one, hint, this.overlay), filter);
     else if (one) this.panes.with.show(one, filter);
     else this.panes.with.clear();
     if (other) this.panes.without.show(other, filter);
@@ -144,7 +177,14 @@ export class ControlStage {
       ? { nfe: `${way.nfe} + ${ways.without.nfe}`, x_T: this.message.noise?.slice(0, 12) ?? "–", seed: String(request.seed) }
       : {};
     this.root.querySelector("#control_readout").replaceChildren(
-      ...Object.entries(rows).flatMap(([name, value]) => [Object.assign(document.createElement("dt"), { textContent: say(`control_row_${name}`) }), Object.assign(document.createElement("dd"), { textContent: value })]),
+      ...Object.entries(rows).map(([name, value]) => {
+        const row = document.createElement("div");
+        row.append(
+          Object.assign(document.createElement("dt"), { textContent: say(`control_row_${name}`) }),
+          Object.assign(document.createElement("dd"), { textContent: value }),
+        );
+        return row;
+      }),
     );
   }
 }
