@@ -56,8 +56,7 @@ class Checkpoint(Protocol):
     def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
         """Raw output (R, C or 2·C, H, W) of R rows, each at its own network time.
 
-        Families that control networks exist for take a fourth argument: what is added to each of
-        their blocks, (R, …) each.
+        Families that control networks exist for take a fourth argument, `conditions.Residuals`.
         """
         ...
 

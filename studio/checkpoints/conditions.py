@@ -15,6 +15,7 @@ from torch import Tensor
 
 Condition = Mapping[str, Tensor]  # one row's parts, e.g. {"context": (T, D), "pooled": (D,)}
 Conditions = dict[str, Tensor]  # the same of R rows, each part with a first axis more
+Residuals = Mapping[str, tuple[Tensor, ...]]  # what controls add to R rows, by place in the network
 
 
 @dataclass(frozen=True, slots=True)

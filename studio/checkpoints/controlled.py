@@ -21,11 +21,20 @@ FAMILY_NAMES = {
     "sd": "Stable Diffusion",
     "sdxl": "Stable Diffusion XL",
     "sd3": "Stable Diffusion 3",
+    "flux": "FLUX",
 }
 FIELDS = {  # of both configurations, that must agree
     "unet": ("block_out_channels", "cross_attention_dim", "layers_per_block", "down_block_types"),
-    "transformer": ("attention_head_dim", "num_attention_heads", "joint_attention_dim"),
+    "transformer": (
+        "in_channels",
+        "patch_size",
+        "attention_head_dim",
+        "num_attention_heads",
+        "joint_attention_dim",
+        "pooled_projection_dim",
+    ),
 }
+ADAPTER = "T2IAdapter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +104,21 @@ def check_fit(control: ControlEntry, base: Entry) -> None:
             f"The control {control.title} is for {theirs}, and {base.title} is {mine}; choose a "
             "control of its family."
         )
-    channels = control.config.get("conditioning_channels", 3)
-    if control.family != "sd3" and channels != 3:
+    channels = _channels(control.config)
+    if channels != 3:
         raise BadRequest(
             f"The control {control.title} wants a picture of {str(channels)[:20]} channels, and "
             "pictures here have 3; choose another control."
         )
-    part = "transformer" if control.family == "sd3" else "unet"
+    if control.config.get("num_mode") is not None:
+        raise BadRequest(
+            f"The control {control.title} holds controls of several kinds in one, and cannot be "
+            "told which to follow here; choose a control of one kind."
+        )
+    part = "transformer" if control.family in ("sd3", "flux") else "unet"
     file = base.folder / part / "config.json"
     network = read_json(file) if file.is_file() else {}
-    differ = [f for f in FIELDS[part] if f in network and network[f] != control.config.get(f)]
+    differ = _differ(control.config, network, FIELDS[part])
     if differ:
         raise BadRequest(
             f"The control {control.title} was made for another network than {base.title}: their "
@@ -115,6 +129,53 @@ def check_fit(control: ControlEntry, base: Entry) -> None:
             f"The control {control.title} was trained for {control.base[:60]} with other weights "
             f"than {base.title} has; its lines would not be followed. Choose another control."
         )
+
+
+def check_size(control: ControlEntry, width: int, height: int) -> None:
+    """Raise BadRequest for sides that an adapter cannot fold into its first features."""
+    if control.config.get("_class_name") != ADAPTER:
+        return
+    fold = control.config.get("downscale_factor", 8)
+    if width % fold or height % fold:
+        raise BadRequest(
+            f"The control {control.title} reads pictures whose sides are multiples of {fold}, not "
+            f"{width}×{height}; choose another size."
+        )
+
+
+def _channels(config: dict[str, Any]) -> Any:
+    """How many channels a control reads a picture in, where a grey one counts as a picture."""
+    if config["_class_name"] == ADAPTER:
+        own = config.get("in_channels", 3)
+        return 3 if own == 1 else own
+    extra = config.get("extra_conditioning_channels", 0)  # SD3's for inpainting read a mask
+    return 3 + extra if extra else config.get("conditioning_channels", 3)
+
+
+def _differ(config: dict[str, Any], network: dict[str, Any], fields: tuple[str, ...]) -> list[str]:
+    """The names of what a control and its base should have in common, and have not."""
+    if config["_class_name"] == ADAPTER:
+        return _differ_adapter(config, network)
+    free = "joint_attention_dim" if config["_class_name"] == "SD3ControlNetModel" else ""
+    return [
+        f
+        for f in fields
+        if f in network and network[f] != config.get(f)
+        if not (f == free and config.get(f) is None)  # one that does not read the text
+    ]
+
+
+def _differ_adapter(config: dict[str, Any], network: dict[str, Any]) -> list[str]:
+    """An adapter has the widths of its base's down blocks; beyond them only the middle's."""
+    xl = config.get("adapter_type") == "full_adapter_xl"
+    if config.get("downscale_factor", 8) != (16 if xl else 8):
+        return ["downscale_factor"]
+    own, theirs = config.get("channels"), network.get("block_out_channels")
+    if not isinstance(own, list) or not isinstance(theirs, list) or not own or not theirs:
+        return ["block_out_channels"]
+    own = [*own, own[-1]] if config.get("adapter_type") == "light_adapter" else own
+    fits = own[: len(theirs)] == theirs and own[len(theirs) :] in ([], theirs[-1:])
+    return [] if fits else ["block_out_channels"]
 
 
 def _weights(folder: Path) -> str:
@@ -135,7 +196,13 @@ def _of_unet(config: dict[str, Any]) -> str:
     return "sdxl" if config.get("addition_embed_type") == "text_time" else "sd"
 
 
+def _of_adapter(config: dict[str, Any]) -> str:
+    return "sdxl" if config.get("adapter_type") == "full_adapter_xl" else "sd"
+
+
 KINDS: dict[str, Callable[[dict[str, Any]], str]] = {  # a class to its family
     "ControlNetModel": _of_unet,
+    ADAPTER: _of_adapter,
     "SD3ControlNetModel": lambda config: "sd3",
+    "FluxControlNetModel": lambda config: "flux",
 }

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 from studio import adapting, presets, prompting
 from studio.checkpoints.catalog import Catalog
-from studio.checkpoints.controlled import check_fit
+from studio.checkpoints.controlled import check_fit, check_size
 from studio.checkpoints.entry import Entry
 from studio.contract import CheckpointInfo, Choice, Choices, Request
 from studio.diffusion.samplers.registry import SAMPLERS
@@ -128,6 +128,8 @@ def _check_steering(request: Request, entry: Entry, catalog: Catalog) -> None:
         )
     for control in request.controls:
         check_fit(catalog.control(control.model), entry)
+        size = request.width or entry.size, request.height or entry.size
+        check_size(catalog.control(control.model), *size)
         hints.check(control)
 
 

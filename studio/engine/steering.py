@@ -6,7 +6,7 @@ start and end. Rows that no control steers get zeros where others get residuals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Checkpoint
-from studio.checkpoints.conditions import Conditions
+from studio.checkpoints.conditions import Conditions, Residuals
 from studio.contract import Request
 from studio.controls import Control
 from studio.engine.hints import shown
@@ -23,11 +23,11 @@ from studio.imaging.tensors import from_rgb
 
 @dataclass(eq=False, frozen=True, slots=True)
 class Guide:
-    """One control of one run: its network, and the hint (1, …) that it is shown."""
+    """One control of one run: its network, and the hint that it is shown, (1, …) each."""
 
     control: Control
     network: Any  # of families.controlnet
-    hint: Tensor
+    hint: tuple[Tensor, ...]
 
 
 Guides = tuple[Guide, ...]  # of one row
@@ -59,25 +59,34 @@ def residuals(
     times: Sequence[float],
     conditions: Conditions,
     base: Checkpoint,
-) -> tuple[list[Tensor] | None, dict[Guide, list[float]]]:
-    """What is added to each block for R rows, None where no row is steered, and its RMS a guide."""
-    total: list[Tensor] | None = None
+) -> tuple[Residuals | None, dict[Guide, list[float]]]:
+    """What is added at each place for R rows, None where no row is steered, and its RMS a guide."""
+    total: dict[str, tuple[Tensor, ...]] = {}
     norms: dict[Guide, list[float]] = {}
     for network in {id(g.network): g.network for row in rows for g in row}.values():
         steered = [(k, g) for k, row in enumerate(rows) for g in row if g.network is network]
         index = torch.tensor([k for k, _ in steered], device=x.device)
-        hints = torch.cat([g.hint for _, g in steered])
+        hints = tuple(map(torch.cat, zip(*[g.hint for _, g in steered], strict=True)))
         part = {name: values[index] for name, values in conditions.items()}
         made = network.residuals(x[index], [times[k] for k, _ in steered], part, hints, base)
-        scales = torch.stack([_scales(g.control, len(made)) for _, g in steered])  # (K, blocks)
-        if total is None:
-            total = [b.new_zeros(len(x), *b.shape[1:]) for b in made]
-        for n, block in enumerate(made):
-            scale = scales[:, n].to(block).view(-1, *[1] * (block.dim() - 1))
-            total[n].index_add_(0, index, block * scale)
-            for (_, guide), row in zip(steered, block * scale, strict=True):
-                norms.setdefault(guide, [0.0] * len(made))[n] = float(row.square().mean().sqrt())
-    return total, norms
+        found: list[list[float]] = [[] for _ in steered]
+        for place, blocks in made.items():
+            if place not in total:
+                total[place] = tuple(b.new_zeros(len(x), *b.shape[1:]) for b in blocks)
+            scales = torch.stack([_scales(g.control, len(blocks)) for _, g in steered])  # (K, n)
+            for sums, block, scale in zip(total[place], blocks, scales.T, strict=True):
+                added = block * scale.to(block).view(-1, *[1] * (block.dim() - 1))
+                sums.index_add_(0, index, added)
+                _gather(found, added)
+        for (_, guide), each in zip(steered, found, strict=True):
+            norms[guide] = each  # of its last row
+    return total or None, norms
+
+
+def _gather(found: Iterable[list[float]], added: Tensor) -> None:
+    """Put each row's RMS of what was added to a block at the end of the row's list."""
+    for each, row in zip(found, added, strict=True):
+        each.append(float(row.square().mean().sqrt()))
 
 
 def _scales(control: Control, blocks: int) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Progress
-from studio.checkpoints.conditions import Asked, Condition, Conditions
+from studio.checkpoints.conditions import Asked, Condition, Conditions, Residuals
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.parts import Autoencoder, network, size
 from studio.checkpoints.text import TextEncoder
@@ -54,7 +54,13 @@ class Flux:
         return parts
 
     @torch.no_grad()
-    def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:
+    def predict(
+        self,
+        x: Tensor,
+        t: Sequence[float],
+        conditions: Conditions,
+        residuals: Residuals | None = None,
+    ) -> Tensor:
         height, width = x.shape[2] // 2, x.shape[3] // 2
         context = conditions["context"]
         out = self.network(
@@ -65,6 +71,8 @@ class Flux:
             img_ids=positions(height, width).to(x.device),
             txt_ids=torch.zeros(context.shape[1], 3, device=x.device),
             guidance=conditions.get("guidance"),
+            controlnet_block_samples=(residuals or {}).get("joint"),
+            controlnet_single_block_samples=(residuals or {}).get("single"),
             return_dict=False,
         )[0]
         return unpacked(out, height, width)

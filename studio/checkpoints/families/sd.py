@@ -18,7 +18,7 @@ from torch import Tensor
 
 from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Progress
-from studio.checkpoints.conditions import Asked, Condition, Conditions, stack
+from studio.checkpoints.conditions import Asked, Condition, Conditions, Residuals, stack
 from studio.checkpoints.entry import MAX_JSON, Entry
 from studio.checkpoints.folder import Folder
 from studio.checkpoints.parts import Autoencoder, size
@@ -99,20 +99,23 @@ class StableDiffusion:
         x: Tensor,
         t: Sequence[float],
         conditions: Conditions,
-        residuals: Sequence[Tensor] | None = None,
+        residuals: Residuals | None = None,
     ) -> Tensor:
         times = torch.tensor(t, dtype=torch.float32, device=x.device)
         if self.inpaints:
             x = torch.cat([x, self._beside(x, conditions)], 1)
         x = x.contiguous(memory_format=torch.channels_last)
+        skips = (residuals or {}).get("skips", ())
+        inside = list((residuals or {}).get("inside", ()))  # which the network empties
         return self.unet(
             x,
             times,
             encoder_hidden_states=conditions["context"],
             timestep_cond=self._guided(conditions),
             added_cond_kwargs=self.added(conditions),
-            down_block_additional_residuals=residuals[:-1] if residuals else None,
-            mid_block_additional_residual=residuals[-1] if residuals else None,
+            down_block_additional_residuals=skips[:-1] or None,
+            mid_block_additional_residual=skips[-1] if skips else None,
+            down_intrablock_additional_residuals=inside or None,
             return_dict=False,
         )[0]
 

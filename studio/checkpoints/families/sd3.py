@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Progress
-from studio.checkpoints.conditions import Asked, Condition, Conditions
+from studio.checkpoints.conditions import Asked, Condition, Conditions, Residuals
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.parts import Autoencoder, network, size
 from studio.checkpoints.text import TextEncoder
@@ -64,14 +64,14 @@ class StableDiffusion3:
         x: Tensor,
         t: Sequence[float],
         conditions: Conditions,
-        residuals: Sequence[Tensor] | None = None,
+        residuals: Residuals | None = None,
     ) -> Tensor:
         return self.network(
             x,
             encoder_hidden_states=conditions["context"],
             pooled_projections=conditions["pooled"],
             timestep=torch.tensor(t, dtype=torch.float32, device=x.device),
-            block_controlnet_hidden_states=residuals,
+            block_controlnet_hidden_states=(residuals or {}).get("joint"),
             return_dict=False,
         )[0]
 
