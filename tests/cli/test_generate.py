@@ -176,3 +176,23 @@ def test_a_style_stands_around_the_prompt(generate):
 def test_the_seed_chooses_and_the_recipe_says_how_it_was_written(generate):
     said = generate("--model", "shapes", "--prompt", "{red|blue} disc", "--steps", "2")["recipe"]
     assert said["prompt"] in ("red disc", "blue disc") and said["template"] == "{red|blue} disc"
+
+
+def test_adapters_and_an_autoencoder_are_named_by_id(models):
+    from argparse import ArgumentParser
+
+    from studio.adapting import Adapter
+    from studio.cli.generate import changed, configure_request
+
+    parser = ArgumentParser()
+    configure_request(parser)
+    args = parser.parse_args(["--adapter", "ink=0.8", "--adapter", "mug", "--vae", "sharp"])
+    made = changed(args, Request("m"))
+    assert made == Request("m", adapters=(Adapter("ink", 0.8), Adapter("mug")), vae="sharp")
+
+
+@pytest.mark.parametrize("said", ["ink=much", "ink=9", "=1"])
+def test_an_adapter_that_cannot_be_is_refused_in_words(models, said, capsys):
+    assert main(["generate", "--models", str(models), "--model", "shapes", "--adapter", said]) != 0
+    printed = capsys.readouterr().err
+    assert "adapter" in printed.lower() and "Traceback" not in printed
