@@ -64,7 +64,8 @@ class ControlInfo:
     """What is known of a control network without loading it.
 
     `preprocessor` with `settings` made the hints that it was trained on, "" where that is not
-    said; `base` is the checkpoint it was trained for, "" for any of its `family`.
+    said; `base` is the checkpoint it was trained for, "" for any of its `family`. `scale` and
+    `guidance` are advised; None stands for the checkpoint's own.
     """
 
     id: str
@@ -77,6 +78,8 @@ class ControlInfo:
     bytes: int
     licence: str
     card: str = ""
+    scale: float = 1.0
+    guidance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from studio.checkpoints.entry import Entry, check_inside, read_json, words
 from studio.checkpoints.fingerprint import weights_sha256
 from studio.errors import BadCheckpoint, BadRequest
 
+MAX_SCALE, MAX_GUIDANCE = 2.0, 50.0  # of what a control may advise
 FAMILY_NAMES = {
     "sd": "Stable Diffusion",
     "sdxl": "Stable Diffusion XL",
@@ -58,6 +59,8 @@ class ControlEntry:
     settings: tuple[tuple[str, float], ...] = ()
     base: str = ""
     base_sha256: str = ""
+    scale: float = 1.0  # advised
+    guidance: float | None = None  # advised; None for the base's own
 
 
 def is_control(folder: Path) -> bool:
@@ -92,7 +95,14 @@ def describe(folder: Path) -> ControlEntry:
         settings=tuple((str(k), float(v)) for k, v in numbers if isinstance(v, int | float)),
         base=str(own.get("base", "")),
         base_sha256=str(own.get("base_sha256", "")),
+        scale=_within(own.get("scale"), MAX_SCALE) or 1.0,
+        guidance=_within(own.get("guidance"), MAX_GUIDANCE),
     )
+
+
+def _within(value: Any, most: float) -> float | None:
+    """A number in (0, most]; None for anything else that a file may say."""
+    return float(value) if isinstance(value, int | float) and 0 < value <= most else None
 
 
 def check_fit(control: ControlEntry, base: Entry) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from studio.cli import machine
@@ -27,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--control", help="a control's id; one for this checkpoint if left out")
     add("--preprocess", help="canny, scribble, drawing, none, …; the control's own if left out")
     add("--setting", action="append", default=[], metavar="NAME=NUMBER", help="of the preprocessor")
-    add("--scale", type=float, default=1.0, help="0 to 2: what the residuals are multiplied by")
+    add("--scale", type=float, help="0 to 2: what the residuals are multiplied by; else as advised")
     add("--start", type=float, default=0.0, help="the share of the steps from which it acts")
     add("--end", type=float, default=1.0, help="the share of the steps up to which it acts")
     add("--guess", action="store_true", help="steer the conditional row alone")
@@ -47,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     engine = LocalEngine(machine.settings(args))
     try:
         request = asked(args, engine).with_(count=1)
-        control = chosen(args, engine, request)
+        control, advised = chosen(args, engine, request)
+        if args.guidance is None and advised.guidance is not None and not args.recipe:
+            guidance = replace(request.guidance, scale=advised.guidance)
+            request = request.with_(guidance=guidance)
         request = request.with_(controls=(control,))
         steps: list[Step] = []
         finished = watch(
@@ -71,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def chosen(args: argparse.Namespace, engine: LocalEngine, request: Request) -> Control:
+def chosen(
+    args: argparse.Namespace, engine: LocalEngine, request: Request
+) -> tuple[Control, ControlInfo]:
     """The control that the options describe; raises NotFound where there is none for them."""
     infos = {info.id: info for info in engine.steering.controls()}
     if args.control:
@@ -82,16 +88,17 @@ def chosen(args: argparse.Namespace, engine: LocalEngine, request: Request) -> C
         info = fitting(tuple(infos.values()), request.model, args.preprocess)
     preprocess = args.preprocess or info.preprocessor or "none"
     own = dict(info.settings) if preprocess == info.preprocessor else {}
-    return Control(
+    made = Control(
         model=info.id,
         image=keep(engine, args.image),
         preprocess=preprocess,
         settings=tuple((own | dict(map(setting, args.setting))).items()),
-        scale=args.scale,
+        scale=info.scale if args.scale is None else args.scale,
         start=args.start,
         end=args.end,
         guess=args.guess,
     )
+    return made, info
 
 
 def fitting(infos: tuple[ControlInfo, ...], model: str, preprocess: str | None) -> ControlInfo:

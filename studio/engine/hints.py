@@ -67,6 +67,8 @@ def info(entry: ControlEntry) -> ControlInfo:
         bytes=entry.bytes,
         licence=entry.licence,
         card=entry.card,
+        scale=entry.scale,
+        guidance=entry.guidance,
     )
 
 

@@ -102,6 +102,7 @@ def described(info: ControlInfo) -> dict[str, Any]:
         "title": info.title,
         "preprocessor": info.preprocessor,
         "settings": dict(info.settings),
+        "scale": info.scale,
         "base": info.base,
     }
 
@@ -109,6 +110,7 @@ def described(info: ControlInfo) -> dict[str, Any]:
 def controls(engine: Engine, info: CheckpointInfo, sheets: gr.HTML, prompt: gr.Textbox) -> tuple:
     """Lay the fields out below the sheets: the form, the model's note and the dice."""
     defaults = form.start(info)
+    advised = next((i.guidance for i in engine.steering.controls() if i.base == info.id), None)
     titles = [(i.title, i.id) for i in engine.catalog() if i.conditions == "text" and i.trained]
     model = gr.Radio(
         titles or [(info.title, info.id)], value=info.id, label=word("model"),
@@ -116,7 +118,7 @@ def controls(engine: Engine, info: CheckpointInfo, sheets: gr.HTML, prompt: gr.T
     )  # fmt: skip
     with gr.Row(elem_classes="numbers"):
         scale = gr.Number(
-            defaults.guidance.scale, label=word("scale"), minimum=0, maximum=50, step=0.5,
+            advised or defaults.guidance.scale, label=word("scale"), minimum=0, maximum=50, step=0.5,
             elem_id="control_guidance",
         )  # fmt: skip
         steps = gr.Number(

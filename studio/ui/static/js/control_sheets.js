@@ -43,7 +43,7 @@ export class Sheets {
   add() {
     const kind = this.kind(this.said.usual) ?? this.said.kinds[0];
     const sheet = { paper: new Paper(() => this.drew(sheet)), own: true, hint: "", problem: null };
-    sheet.control = { model: kind.id, image: "", preprocess: "none", settings: {}, scale: 1, start: 0, end: 1, guess: false };
+    sheet.control = { model: kind.id, image: "", preprocess: "none", settings: {}, scale: kind.scale ?? 1, start: 0, end: 1, guess: false };
     this.suit(sheet);
     this.sheets.push(sheet);
     this.choose(this.sheets.length - 1);
@@ -171,6 +171,7 @@ export class Sheets {
     this.fields.replaceChildren(
       this.radio("control_kind", say("control_network"), kinds, control.model, (id) => {
         control.model = id;
+        control.scale = this.kind(id).scale ?? 1;
         sheet.own = true;
         control.preprocess = "";
         this.suit(sheet);
