@@ -24,7 +24,8 @@ class Inversions:
         self.weights: dict[str, float] = {}  # of the inversions that act now
         self._vectors: dict[int, tuple[str, Tensor]] = {}  # token → inversion, (D,)
         self._here: list[tuple[int, Tensor]] = []  # places of the reading at hand
-        self._instead = int(tokenizer.unk_token_id or 0)
+        marks = set(tokenizer.all_special_ids)  # CLIP's unknown is its end of text
+        self._instead = next(id for id in range(len(marks) + 1) if id not in marks)
         model.get_input_embeddings().register_forward_hook(self._placed)
 
     def add(self, id: str, vectors: Tensor) -> None:
