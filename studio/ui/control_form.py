@@ -118,8 +118,8 @@ def controls(engine: Engine, info: CheckpointInfo, sheets: gr.HTML, prompt: gr.T
     )  # fmt: skip
     with gr.Row(elem_classes="numbers"):
         scale = gr.Number(
-            advised or defaults.guidance.scale, label=word("scale"), minimum=0, maximum=50, step=0.5,
-            elem_id="control_guidance",
+            advised or defaults.guidance.scale, label=word("scale"), minimum=0, maximum=50,
+            step=0.5, elem_id="control_guidance",
         )  # fmt: skip
         steps = gr.Number(
             defaults.steps, label=word("steps"), minimum=1, maximum=1000, step=1, precision=0,
