@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from studio.errors import BadCheckpoint
 
@@ -27,7 +28,7 @@ def read(file: Path) -> tuple[list[tuple[str, float]], bytes]:
             raise ValueError
         for number, value in fields(file.read_bytes()):
             if number == 1 and isinstance(value, bytes):
-                inner = dict(fields(value))
+                inner: dict[int, Any] = dict(fields(value))
                 score = inner.get(2, b"\0\0\0\0")
                 pieces.append((inner[1].decode(), struct.unpack("<f", score)[0]))
             elif number == 3 and isinstance(value, bytes):
