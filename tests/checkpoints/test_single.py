@@ -99,7 +99,6 @@ def test_what_a_file_beside_it_says_counts(models, tmp_path):
     [
         ("first_stage_model.", "without its autoencoder"),
         ("cond_stage_model.", "without a text encoder"),
-        ("model.diffusion_model.", "an autoencoder alone"),
         ("model.diffusion_model.middle_block.0.", "lacks"),
         ("first_stage_model.decoder.norm_out.", "lacks"),
     ],
@@ -115,7 +114,6 @@ def test_what_is_missing_is_said(models, tmp_path, drop, sentence):
 @pytest.mark.parametrize(
     ("key", "sentence"),
     [
-        ("lora_unet_down_blocks_0.alpha", "an adapter"),
         ("double_blocks.0.img_attn.norm.key_norm.scale", "FLUX"),
         ("control_model.time_embed.0.weight", "a control network"),
         ("something.else", "not of a family"),
