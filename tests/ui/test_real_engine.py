@@ -12,7 +12,7 @@ from PIL import Image
 from studio.recipe import Request
 from studio.settings import Settings
 from studio.store.files import read_recipe
-from tests.ui import acts
+from tests.ui import acts, drawings
 from tests.ui.conftest import free_port
 
 pytestmark = [pytest.mark.ui, pytest.mark.integration]
@@ -76,6 +76,37 @@ def test_every_recorded_step_can_be_scrubbed(tab, real):
         shown.add(page.evaluate("document.querySelector('#pane_left').toDataURL()"))
         page.keyboard.press("ArrowRight")
     assert len(shown) == 10
+
+
+def test_a_part_of_a_picture_is_painted_anew_and_the_rest_stays_as_it_was(tab, real, tmp_path):
+    page = tab(real[0])
+    page.set_default_timeout(60_000)
+    exact(page)
+    path = tmp_path / "given.png"
+    given = drawings.drawing("yellow lemon", 5)
+    path.write_bytes(drawings.encode(given, "PNG"))
+    acts.fold_out(page, "start_more")
+    page.wait_for_selector("#start_give")
+    page.set_input_files("#start_file", str(path))
+    page.wait_for_selector("#start_mask:visible")
+    page.locator("#start_mask").scroll_into_view_if_needed()
+    box = page.locator("#start_mask").bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], steps=6)
+    page.mouse.up()
+    acts.generate(page, "blue heart", steps=8)  # of which 6 run at the usual strength
+    acts.done(page)
+    assert page.get_attribute("#scrubber", "max") == "6"
+    levels = page.evaluate("document.querySelectorAll('.chart circle').length")
+    assert levels == 6
+    with page.expect_download() as expected:
+        page.click("#save_png")
+    made = np.asarray(Image.open(expected.value.path()).convert("RGB"))
+    changed = (made != given).any(-1)
+    assert changed[58:70, 45:83].mean() > 0.5
+    changed[50:78, 30:98] = False
+    assert not changed.any()
 
 
 def test_stop_now_ends_a_long_run(tab, real):

@@ -61,7 +61,9 @@ class StartPicture {
     this.ways.append(act("start_other", () => this.file.click()), act("start_remove", () => this.remove()));
     this.rest = element("div", "start-rest");
     this.rest.append(this.frame, this.tools, this.hint, this.strength, this.counted, this.ways);
-    this.box.append(this.file, this.empty, this.note, this.rest);
+    this.offer = element("p", "start-hint", say("start_hint"));
+    this.box.append(this.file, this.empty, this.offer, this.note, this.rest);
+    this.tell(null);
   }
 
   range(id, settings, changed) {
@@ -220,6 +222,7 @@ class StartPicture {
   show() {
     const there = Boolean(this.state.image) && this.seen === this.state.image;
     this.empty.hidden = there;
+    this.offer.hidden = Boolean(this.state.image);
     this.frame.hidden = this.tools.hidden = this.hint.hidden = !there;
     this.rest.hidden = !this.state.image; // a missed picture can be given again, or let go
     this.box.dataset.shown = this.seen;
