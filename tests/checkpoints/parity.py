@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
 from studio.engine.rows import rows
 from studio.engine.run import Run
+from studio.engine.steering import guides
 from studio.engine.ticket import Ticket
 from studio.settings import Settings
 
@@ -25,8 +27,9 @@ TOLERANCE = 1e-4
 class Studio:
     """The checkpoints of a folder, and runs on them through the batcher."""
 
-    def __init__(self, models: Path) -> None:
-        self.catalog = scan(models)
+    def __init__(self, models: Path, pictures: Mapping[str, bytes] | None = None) -> None:
+        """`pictures` as PNG by their ids, for controls."""
+        self.catalog, self.pictures = scan(models), pictures or {}
         self.residents = Residents(Settings(models=models), self.catalog, "cpu")
 
     def checkpoint(self, id: str):
@@ -40,7 +43,10 @@ class Studio:
         given = {
             name: self.residents.condition(checkpoint, row) for name, row in rows(asked).items()
         }
-        return Run(ticket, checkpoint, self.residents.painter(asked.model), given)
+        networks = {c.model: self.residents.control(c.model) for c in asked.controls}
+        steered = guides(asked, self.pictures, checkpoint, networks)
+        painter = self.residents.painter(asked.model)
+        return Run(ticket, checkpoint, painter, given, steered=steered)
 
     def alone(self, **recipe) -> torch.Tensor:
         return self.together([(0, recipe)])[0]
