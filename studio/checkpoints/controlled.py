@@ -35,6 +35,10 @@ FIELDS = {  # of both configurations, that must agree
         "pooled_projection_dim",
     ),
 }
+FREE: dict[str, dict[str, tuple[int | None, ...]]] = {  # what may be these and still fit
+    "SD3ControlNetModel": {"joint_attention_dim": (None,)},  # one that does not read the text
+    "FluxControlNetModel": {"patch_size": (1, 2)},  # 2 where convolutions read the picture
+}
 ADAPTER = "T2IAdapter"
 
 
@@ -166,12 +170,12 @@ def _differ(config: dict[str, Any], network: dict[str, Any], fields: tuple[str, 
     """The names of what a control and its base should have in common, and have not."""
     if config["_class_name"] == ADAPTER:
         return _differ_adapter(config, network)
-    free = "joint_attention_dim" if config["_class_name"] == "SD3ControlNetModel" else ""
+    free = FREE.get(config["_class_name"], {})
     return [
         f
         for f in fields
         if f in network and network[f] != config.get(f)
-        if not (f == free and config.get(f) is None)  # one that does not read the text
+        if f not in free or config.get(f) not in free[f]
     ]
 
 

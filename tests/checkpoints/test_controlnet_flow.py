@@ -50,7 +50,11 @@ SD3 = {  # zeros for the pooled text and no shift; both; neither text nor positi
 }
 FLUX = {  # the picture's state; convolutions on the picture, whose blocks come round again
     "state": {},
-    "drawn": {"conditioning_embedding_channels": 8, "guidance_embeds": False},
+    "drawn": {
+        "patch_size": 2,
+        "conditioning_embedding_channels": 4,
+        "guidance_embeds": False,
+    },
 }
 
 
