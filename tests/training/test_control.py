@@ -1,11 +1,20 @@
 """A control network's recipe: nothing at first, something soon, and the same after a pause."""
 
+import json
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 import torch
-from diffusers import ControlNetModel
+from diffusers import ControlNetModel, StableDiffusionPipeline
 
-from studio.training import control, hints, loop, unet
+from studio.checkpoints.fingerprint import weights_sha256
+from studio.imaging.preprocessors import PREPROCESSORS
+from studio.metrics import edges
+from studio.training import control, hints, loop, samples, unet
+from studio.training.autoencoder import to_pixels
+from studio.training.conditioning import prompt_states
 
 CONFIG = control.Config(embedding=(4, 4, 8, 8), batch=4, workers=1)
 PACE = loop.Pace(4, log_s=999, save_s=0, sheet_s=999)
@@ -132,3 +141,39 @@ def test_hints_vary_and_are_the_same_for_the_same_seed(kind):
     assert np.array_equal(first, again)
     assert np.array_equal(first[0], other[0])  # with the default settings
     assert len({h.tobytes() for h in (*first, *other)}) > hints.VARIANTS
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", hints.VARIED)
+def test_a_shipped_control_names_the_shipped_base_and_was_trained_on_the_default_hints(kind):
+    models = Path(__file__).resolve().parents[2] / "models"
+    said = json.loads((models / f"icons-control-{kind}" / "studio.json").read_text())["control"]
+    assert said["base_sha256"] == weights_sha256(models / said["base"] / "unet")
+    defaults = {s.name: s.default for s in PREPROCESSORS[said["preprocessor"]].settings}
+    assert said["settings"] == defaults
+
+
+@pytest.mark.integration
+@torch.no_grad()
+def test_the_shipped_canny_control_draws_what_the_words_say_where_the_lines_are():
+    models = Path(__file__).resolve().parents[2] / "models"
+    pipe = StableDiffusionPipeline.from_pretrained(models / "icons-unet")
+    network = ControlNetModel.from_pretrained(models / "icons-control-canny", dtype=torch.float32)
+    t = np.linspace(0, 2 * np.pi, 60)  # a small heart in a corner, where none would lie
+    y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
+    heart = 2.4 * np.stack([16 * np.sin(t) ** 3, y], 1) + [52, 56]
+    picture = np.full((128, 128, 3), 255, np.uint8)
+    cv2.fillPoly(picture, [np.round(heart).astype(np.int32)], (0, 0, 0), cv2.LINE_AA)
+    hint = PREPROCESSORS["canny"](picture)
+    shown = torch.from_numpy(hint).permute(2, 0, 1)[None].float() / 255
+    states = prompt_states(pipe.text_encoder, pipe.tokenizer, ["", "blue heart"])
+    noise = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    follow = control.steered(pipe.unet, network.eval(), shown, 1.25)
+    f1, middle = [], []
+    for predict in (follow, pipe.unet):
+        z = samples.sample(predict, states[1:], states[:1], noise, 12, 2.5)
+        made = to_pixels(pipe.vae.decode(z).sample)[0]
+        f1.append(edges.match(PREPROCESSORS["canny"](made)[..., 0], hint[..., 0]).f1)
+        middle.append(made[60, 52].astype(int))
+    assert f1[0] > 0.75 and f1[0] > f1[1] + 0.35
+    assert middle[0][2] > middle[0][0] + 60  # blue, as the words say
