@@ -66,9 +66,15 @@ def test_runs_keep_the_device_while_loading_another_checkpoint_would_not_pay(wor
 def test_those_who_wait_for_a_checkpoint_are_told_how_far_it_is(worker):
     waiting = [ticket(worker, "random", seed=seed) for seed in range(2)]
     work_off(worker)
-    for made in waiting:
-        told = [e.doing for e in made.stream.read() if isinstance(e, Loading)]
-        assert told[0] == "reading the text encoder" and len(told) == 4
+    told = [[e for e in made.stream.read() if isinstance(e, Loading)] for made in waiting]
+    heard, also = [[(e.model, e.doing, e.share) for e in own] for own in told]
+    assert heard == also and {model for model, _, _ in heard} == {"random"}
+    doings = [doing for _, doing, _ in heard]
+    assert doings[0] == "reading the text encoder"
+    begun = [a for a, b in zip(doings, ["", *doings], strict=False) if a != b]
+    assert len(begun) == len(set(begun)) > 2  # each part once: it is loaded once, for both
+    shares = [share for _, _, share in heard if share is not None]
+    assert shares and shares == sorted(shares) and shares[-1] <= 1.0
 
 
 def test_pictures_are_decoded_one_a_turn_beside_other_runs(worker):
