@@ -134,7 +134,7 @@ export class Sheets {
         return tab;
       }),
     );
-    const more = (id, go) => Object.assign(button("more", say(id), say(`${id}_title`), () => this.refocus(go)), { id });
+    const more = (id, go) => Object.assign(button("more-sheets", say(id), say(`${id}_title`), () => this.refocus(go)), { id });
     if (this.sheets.length < this.said.most) this.tabs.append(more("control_add", () => this.add()));
     if (this.sheets.length > 1) this.tabs.append(more("control_remove", () => this.remove()));
     this.place.replaceChildren(this.sheet.paper.canvas);
