@@ -170,13 +170,15 @@ def test_a_finished_pair_is_scrubbed_laid_over_and_stopped(sheets):
 
 def test_the_focus_stays_where_it_was_when_fields_are_laid_anew(sheets):
     page = sheets()
+    changed = "(was) => document.querySelector('#control_hint_seen').src !== was"
+    first = page.get_attribute("#control_hint_seen", "src")
     page.focus("#control_preprocess input[value=drawing]")
     page.keyboard.press("ArrowRight")
     page.wait_for_selector("#control_set_gain")
     assert page.evaluate("document.activeElement.value") == "soft_edge"
+    page.wait_for_function(changed, arg=first)
     bare = page.get_attribute("#control_hint_seen", "src")
     drawn(page)
-    changed = "(was) => document.querySelector('#control_hint_seen').src !== was"
     page.wait_for_function(changed, arg=bare)
     hint = page.get_attribute("#control_hint_seen", "src")
     page.focus("#control_paper")
