@@ -14,7 +14,16 @@ from studio.errors import StudioError
 from studio.imaging.pictures import open_picture
 from studio.recipe import MAX_PROMPT, Request
 from studio.store.files import read_recipe
-from studio.ui import adapters_form, form, player, prompt_tools, start_form, stream, words
+from studio.ui import (
+    adapters_form,
+    form,
+    framing_form,
+    player,
+    prompt_tools,
+    start_form,
+    stream,
+    words,
+)
 from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
@@ -40,6 +49,19 @@ class Parts:
     dice: gr.Button
     restore: gr.File
     wearing: adapters_form.Wearing
+    sizes: framing_form.Sizes
+
+    def inputs(self) -> list:
+        """Everything that a request is read from."""
+        return [*self.form.inputs(), *self.sizes.inputs(), *self.wearing.inputs()]
+
+    def read(self, values: tuple) -> tuple[Request, c.View]:
+        """What the controls say. Raises BadRequest with a sentence."""
+        own = len(self.form.inputs())
+        then = own + len(self.sizes.inputs())
+        request, view = form.read(values[:own])
+        request = self.sizes.read(request, values[own:then])
+        return self.wearing.read(request, view, values[then:])
 
 
 def tab(page: Page) -> None:
@@ -60,6 +82,8 @@ def tab(page: Page) -> None:
             tools = prompt_tools.Tools(tokens, prompt_tools.chooser(prompt.value))
             dice: list = []
             fields, notes = form.controls(engine, prompt, dice)
+            default = form.start(_info(engine, engine.default_model()))
+            sizes = framing_form.controls(engine, default)
             wearing = adapters_form.controls(engine, engine.default_model())
             with gr.Accordion(word("restore"), open=False, elem_id="restore_more"):
                 restore = gr.File(
@@ -70,22 +94,21 @@ def tab(page: Page) -> None:
             stage = player.stage(page)
     parts = Parts(
         fields, notes, chips, known, message, stage, generate, stop, finish, dice[0], restore,
-        wearing,
+        wearing, sizes,
     )  # fmt: skip
     _wire(engine, page.visitors, parts)
     prompt_tools.wire(engine, tools, prompt, fields.negative, fields.model)
     page.opens["generate"] = (
         partial(_filled, engine, parts),
-        [*fields.inputs(), *wearing.inputs(), message, notes["model"], notes["start"], chips],
+        [*parts.inputs(), sizes.fold, message, notes["model"], notes["start"], chips],
     )
 
 
 def _wire(engine: c.Engine, visitors: Visitors, p: Parts) -> None:
     outputs = [p.stage, p.message, p.stop, p.finish]
     p.generate.click(
-        _runner(engine, visitors, p), [*p.form.inputs(), *p.wearing.inputs()], outputs,
-        trigger_mode="multiple", **FREE,
-    )  # fmt: skip
+        _runner(engine, visitors, p), p.inputs(), outputs, trigger_mode="multiple", **FREE
+    )
 
     def stop_run(request: gr.Request) -> None:
         engine.cancel(visitors.current(request.session_hash))
@@ -123,8 +146,7 @@ def _runner(engine: c.Engine, visitors: Visitors, p: Parts):
     def run(request: gr.Request, *values) -> Iterator[dict]:
         """One click on Generate: submit, then a message for the stage with every event."""
         try:
-            own = len(p.form.inputs())
-            wanted, view = p.wearing.read(*form.read(values[:own]), values[own:])
+            wanted, view = p.read(values)
             run_id = engine.submit(wanted, view)
         except Exception as error:
             yield {p.message: stream.problem(error)}
@@ -195,6 +217,7 @@ def _wire_model(engine: c.Engine, p: Parts) -> None:
         }
         return {
             **updates,
+            **p.sizes.fill(engine, form.start(info)),
             **p.wearing.fitting(engine, model),
             p.form.label: gr.update(**form.classes(info)),
             p.notes["model"]: form.about(info),
@@ -202,7 +225,7 @@ def _wire_model(engine: c.Engine, p: Parts) -> None:
             p.known: _known(engine, model, prompt),
         }
 
-    outputs = [*p.form.inputs(), *p.wearing.inputs(), p.notes["model"], p.chips, p.known]
+    outputs = [*p.inputs(), p.sizes.fold, p.notes["model"], p.chips, p.known]
     p.form.model.input(choose, [p.form.model, p.form.prompt], outputs, **FREE)
 
 
@@ -219,8 +242,15 @@ def _wire_restore(engine: c.Engine, p: Parts) -> None:
         finally:
             Path(path).unlink(missing_ok=True)
 
-    own = [*p.form.inputs(), *p.wearing.inputs()]
-    outputs = [*own, p.message, p.restore, p.notes["model"], p.notes["start"], p.chips]
+    outputs = [
+        *p.inputs(),
+        p.sizes.fold,
+        p.message,
+        p.restore,
+        p.notes["model"],
+        p.notes["start"],
+        p.chips,
+    ]
     # Without preprocessing, which would leave an empty file of its own behind for every upload.
     p.restore.upload(restore, p.restore, outputs, preprocess=False, **FREE)
 
@@ -258,6 +288,7 @@ def _filled(engine: c.Engine, p: Parts, request: Request) -> dict:
     return {
         **{getattr(p.form, name): value for name, value in values.items()},
         **({p.notes["start"]: gr.update(open=True)} if request.image else {}),
+        **p.sizes.fill(engine, request),
         **p.wearing.fill(request),
         p.form.label: gr.update(**form.classes(info, request.label)),
         p.message: note,

@@ -60,6 +60,12 @@ _NAMES = {
     "preprocessor's setting": "name_control_setting",
     "size": "name_size",
     "strength": "name_strength",
+    "framing's original": "name_framing_original",
+    "framing's crop": "name_framing_crop",
+    "framing's target": "name_framing_target",
+    "aesthetic score": "name_score",
+    "negative aesthetic score": "name_negative_score",
+    "hand-over": "name_handover",
 }
 
 
