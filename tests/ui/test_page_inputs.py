@@ -93,8 +93,8 @@ def test_the_png_carries_its_recipe_and_brings_it_back(tab, tmp_path):
 
 def test_a_restored_recipe_reaches_folded_controls(tab, tmp_path):
     request = Request(
-        "exact-icons", "pizza", "blue", 5, sampler="heun", spacing="karras", steps=9,
-        guidance=Guidance(scale=3.5, rescale=0.25, interval=(0.2, 0.8)),
+        "exact-icons", "pizza", negative_prompt="blue", seed=5, sampler="heun", spacing="karras",
+        steps=9, guidance=Guidance(scale=3.5, rescale=0.25, interval=(0.2, 0.8)),
     )  # fmt: skip
     plain = io.BytesIO()
     Image.new("RGB", (32, 32)).save(plain, "PNG")
