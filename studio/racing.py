@@ -111,7 +111,8 @@ class Mark:
     """Why something is so: a `kind` for whoever translates, and English `words`.
 
     Kinds of `why`: alias, eta, unguided, first_order, posterior, one_step, rounding, method,
-    order, noise, start, last, spacing, steps, guidance, end. Of a row: start, last, no_limit.
+    order, noise, start, last, spacing, steps, guidance, end. Of a row: no_limit, start,
+    last, end.
     """
 
     kind: str

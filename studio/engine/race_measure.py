@@ -16,7 +16,6 @@ from PIL import Image
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.contract import Finished, Step
 from studio.diffusion.samplers.registry import SAMPLERS, levels_of
-from studio.diffusion.spacing import levels
 from studio.engine import race_ladder, race_rules
 from studio.engine import race_reference as reference
 from studio.engine.race_kept import Kept, Walked
@@ -33,6 +32,10 @@ if TYPE_CHECKING:
 
 TIMED = 6  # forwards, of which the fastest counts
 NO_LIMIT = "It adds noise: it ends elsewhere than the flow, however many evaluations it gets."
+KEEPS = (
+    "It keeps the last bit of noise that this checkpoint's schedule ends with, the reference none: "
+    "its error has a floor."
+)
 LPIPS = "LPIPS is not measured: its net does not come with the studio."
 SECONDS = "Seconds alone: its evaluations times a forward measured alone, and a decode."
 
@@ -118,7 +121,9 @@ def _marks(checkpoint: Checkpoint, lane: Lane, nfe: int, noisy: bool) -> tuple[M
         return tuple(marks)
     count = reference.steps(checkpoint, nfe)
     mine = levels_of(SAMPLERS[lane.sampler], checkpoint.path, lane.steps, lane.spacing)
-    goal = levels(checkpoint.path, count, reference.spacing(checkpoint))
+    goal = levels_of(
+        SAMPLERS[reference.SAMPLER], checkpoint.path, count, reference.spacing(checkpoint)
+    )
     if mine[0] != goal[0]:
         words = f"It starts at t = {mine[0].t:.4g}, the reference at {goal[0].t:.4g}."
         marks.append(Mark("start", words))
@@ -128,6 +133,8 @@ def _marks(checkpoint: Checkpoint, lane: Lane, nfe: int, noisy: bool) -> tuple[M
             f"{goal[-2].t:.4g}: at these steps its error has a floor."
         )
         marks.append(Mark("last", words))
+    if mine[-1] != goal[-1]:
+        marks.append(Mark("end", KEEPS))
     return tuple(marks)
 
 

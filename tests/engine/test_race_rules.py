@@ -1,6 +1,7 @@
 """What the rules claim of lanes, against walks over a random network in double precision."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from studio.diffusion.path import vp
 from studio.diffusion.prediction import to_x0_eps
 from studio.diffusion.samplers.ask import Answer
 from studio.diffusion.samplers.registry import SAMPLERS, levels_of
-from studio.engine import race_rules
+from studio.engine import race_measure, race_rules
 from studio.engine.race_rules import canonical, evaluations, fair, same, why
 from studio.racing import Lane
 from studio.recipe import Guidance
@@ -131,3 +132,15 @@ def test_euler_is_ddim_where_the_schedule_ends_clean_and_stops_cleaner_elsewhere
     assert [mark.kind for mark in why(*lanes, "zero")] == ["alias", "rounding"]
     (mark,) = why(*lanes, "kept")
     assert mark.kind == "end" and mark.words.startswith("DDIM ends with")
+
+
+def test_a_row_is_told_that_it_ends_with_noise_where_its_reference_ends_clean():
+    def marked(name, final):
+        checkpoint = SimpleNamespace(path=PATHS[final])
+        made = race_measure._marks(checkpoint, Lane(name, 20, "linspace"), 200, noisy=False)
+        return [mark.kind for mark in made]
+
+    assert {name: marked(name, "kept") for name in ("ddim", "plms", "unipc", "heun")} == {
+        "ddim": ["end"], "plms": ["end"], "unipc": [], "heun": [],
+    }  # fmt: skip
+    assert marked("ddim", "zero") == []
