@@ -21,19 +21,21 @@ class Order:
 
 
 def order(counts: Sequence[int], errors: Sequence[float], floor: float = 0.0) -> Order | None:
-    """Fitted through the last points in which the error falls and is above `floor`.
+    """Fitted through the end of the longest stretch in which the error falls above `floor`.
 
-    Few steps do not show a method's order and the smallest errors are the reference's own, so it
-    takes the longest falling stretch before the floor, less its first half where more than six
-    points are left. None where fewer than three are.
+    Few steps do not show a method's order and the smallest errors are the reference's own, so of
+    that stretch (the later of two equally long ones) the last half is used, rounded up, and at
+    least three points. None where it has fewer.
     """
     good = [i for i, e in enumerate(errors) if math.isfinite(e) and e > floor]
-    stretch: list[int] = []
+    stretch, longest = list[int](), list[int]()
     for i in good:
         if stretch and (i != stretch[-1] + 1 or errors[i] >= errors[stretch[-1]]):
             stretch = []
         stretch.append(i)
-    used = stretch[-max(LEAST, (len(stretch) + 1) // 2) :]
+        if len(stretch) >= len(longest):
+            longest = stretch
+    used = longest[-max(LEAST, (len(stretch) + 1) // 2) :]
     if len(used) < LEAST:
         return None
     x = np.log([counts[i] for i in used])

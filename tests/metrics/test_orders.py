@@ -41,3 +41,12 @@ def test_without_three_falling_points_above_the_floor_there_is_no_order(errors):
 def test_what_is_not_finite_is_not_used():
     found = order([2, *COUNTS], [float("nan"), *(c**-1.0 for c in COUNTS)])
     assert 0 not in found.used and found.order == pytest.approx(1.0)
+
+
+def test_the_longest_falling_stretch_is_fitted_though_the_error_rises_after_it():
+    found = order(COUNTS, [1, 0.25, 0.06, 0.016, 0.017])
+    assert found.used == (1, 2, 3) and found.order == pytest.approx(1.98, abs=0.01)
+
+
+def test_of_two_equal_stretches_the_later_one_is_fitted():
+    assert order([*COUNTS, 160], [9, 8, 7, 7.5, 3, 1]).used == (3, 4, 5)
