@@ -60,11 +60,10 @@ def drawing(picture: np.ndarray, threshold: float, width: float) -> np.ndarray:
     """A drawing's strokes in white on black, whichever of paper and pen is the darker.
 
     What differs from the paper by more than `threshold` (of 255) is pen; strokes grow to at least
-    `width` pixels. The paper is the most common grey along the picture's rim.
+    `width` pixels. The paper is the median colour along the picture's rim, channel by channel.
     """
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = int(np.bincount(rim, minlength=256).argmax())
+    rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])  # (K, 3)
+    paper = np.median(rim, axis=0).astype(np.int16)
     away = np.abs(picture.astype(np.int16) - paper).max(axis=2)
     pen = (away > threshold).astype(np.uint8) * 255
     grow = max(0, round(width) - 1)

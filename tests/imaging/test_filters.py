@@ -73,6 +73,15 @@ def test_a_drawings_strokes_are_white_whatever_the_paper(dark):
     assert (hint > 0).mean() == pytest.approx((picture != paper).mean())
 
 
+@pytest.mark.parametrize("paper", [(120, 170, 255), (255, 240, 160)])
+def test_coloured_paper_is_paper(paper):
+    picture = np.full((64, 64, 3), paper, np.uint8)
+    cv2.line(picture, (10, 32), (54, 32), (20, 20, 20), 3)
+    hint = drawing(picture, 60, 1)
+    assert hint[32, 30].min() == 255 and hint[10, 30].max() == 0
+    assert np.array_equal(hint[..., 0] > 0, (picture != paper).any(axis=2))
+
+
 def test_a_coloured_stroke_counts_and_thin_ones_grow():
     picture = np.full((64, 64, 3), 255, np.uint8)
     cv2.line(picture, (10, 32), (54, 32), (250, 120, 120), 1)
