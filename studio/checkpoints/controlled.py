@@ -130,19 +130,29 @@ def check_fit(control: ControlEntry, base: Entry) -> None:
             "told which to follow here; choose a control of one kind."
         )
     part = "transformer" if control.family in ("sd3", "flux") else "unet"
-    file = base.folder / part / "config.json"
-    network = read_json(file) if file.is_file() else {}
-    differ = _differ(control.config, network, FIELDS[part])
+    network, weights = _network(base, part)
+    differ = _differ(control.config, network, FIELDS[part]) if network else []
     if differ:
         raise BadRequest(
             f"The control {control.title} was made for another network than {base.title}: their "
             f"{differ[0].replace('_', ' ')} differ. Choose a control for this checkpoint."
         )
-    if control.base_sha256 and control.base_sha256 != _weights(base.folder / part):
+    if control.base_sha256 and weights and control.base_sha256 != _weights(weights):
         raise BadRequest(
             f"The control {control.title} was trained for {control.base[:60]} with other weights "
             f"than {base.title} has; its lines would not be followed. Choose another control."
         )
+
+
+def _network(base: Entry, part: str) -> tuple[dict[str, Any], Path | None]:
+    """The configuration of a base's denoiser, and the folder of its weights.
+
+    One whole file says the first in its header, and has no weights of that layout to be hashed.
+    """
+    if "single" in base.options:
+        return base.options["single"].get(part, {}), None
+    file = base.folder / part / "config.json"
+    return read_json(file) if file.is_file() else {}, base.folder / part
 
 
 def check_size(control: ControlEntry, width: int, height: int) -> None:
