@@ -67,7 +67,7 @@ class Request:
 
     `framing` is what SDXL is told of the picture's size. `refiner` names a checkpoint that takes
     over for the last part of the way, from the share `handover` of the network's time on: at 0.8
-    the model itself runs from t/T = 1 down to 0.2.
+    the model itself runs from t/T = 1 down to 0.2. The refiner drops the `controls`.
 
     `adapters` change the model, not the refiner. `vae` names an autoencoder that makes states of
     pictures and pictures of states in place of the checkpoint's own.

@@ -23,7 +23,12 @@ FAMILY_NAMES = {
     "sdxl": "Stable Diffusion XL",
     "sd3": "Stable Diffusion 3",
     "flux": "FLUX",
+    "pixart": "PixArt",
+    "dit": "DiT",
+    "pixel": "UNet on pixels",
+    "exact": "exact denoiser",
 }
+STEERED = ("sd", "sdxl", "sd3", "flux")  # of them, those that have controls
 FIELDS = {  # of both configurations, that must agree
     "unet": ("block_out_channels", "cross_attention_dim", "layers_per_block", "down_block_types"),
     "transformer": (
@@ -112,8 +117,12 @@ def _within(value: Any, most: float) -> float | None:
 def check_fit(control: ControlEntry, base: Entry) -> None:
     """Raise BadRequest, before anything loads, for a control that is not for this checkpoint."""
     if control.family != base.family:
-        theirs = FAMILY_NAMES.get(control.family, control.family)
-        mine = FAMILY_NAMES.get(base.family, base.title)
+        theirs, mine = FAMILY_NAMES[control.family], FAMILY_NAMES.get(base.family, base.family)
+        if base.family not in STEERED:
+            raise BadRequest(
+                f"The control {control.title} is for {theirs}, and no control fits {base.title} "
+                f"({mine}); choose another checkpoint."
+            )
         raise BadRequest(
             f"The control {control.title} is for {theirs}, and {base.title} is {mine}; choose a "
             "control of its family."

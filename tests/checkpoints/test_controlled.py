@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.checkpoints.controlled import ControlEntry, check_fit
+from studio.checkpoints.controlled import FAMILY_NAMES, ControlEntry, check_fit
 from studio.checkpoints.entry import Entry
+from studio.checkpoints.load import FAMILIES
 from studio.errors import BadRequest
+from studio.ui import words
 
 UNET = {  # as a whole file's header says version 1's
     "in_channels": 4,
@@ -72,3 +74,17 @@ def test_one_file_is_not_said_to_hold_other_weights(tmp_path):
     (tmp_path / "unet/config.json").write_text(json.dumps(UNET))
     with pytest.raises(BadRequest, match="with other weights than Base has"):
         check_fit(only, base(tmp_path))
+
+
+def test_every_family_has_a_name_and_says_whether_a_control_could_fit(tmp_path):
+    assert set(FAMILY_NAMES) == set(FAMILIES)
+    said = {}
+    for family in set(FAMILIES) - {"sd"}:
+        with pytest.raises(BadRequest) as refused:
+            check_fit(control(LINES), base(tmp_path, family))
+        said[family] = str(refused.value)
+        assert words.from_sentence(said[family])["key"].startswith("err_ctl_")
+    assert said["flux"].endswith("Base is FLUX; choose a control of its family.")
+    for family in ("pixart", "dit", "pixel", "exact"):
+        named = f"no control fits Base ({FAMILY_NAMES[family]}); choose another checkpoint."
+        assert said[family].endswith(named)
