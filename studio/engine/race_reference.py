@@ -102,12 +102,11 @@ def unknown(
     for guidance in dict.fromkeys(lane.guidance for lane in request.lanes):
         name = key(request.base, guidance, request.reference)
         if kept.get(name) is None:
+            whole = steps(checkpoint, request.reference)
             full, half = (
                 probe(make, request.base.with_(sampler=SAMPLER, steps=count, eta=0.0,
                                                spacing=spacing(checkpoint), guidance=guidance))
-                for count in (
-                    steps(checkpoint, request.reference), steps(checkpoint, request.reference // 2)
-                )
+                for count in (whole, max(1, whole // 2))
             )  # fmt: skip
             found.append((guidance, name, full, half))
     return found

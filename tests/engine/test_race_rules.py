@@ -12,10 +12,11 @@ from studio.diffusion.path import vp
 from studio.diffusion.prediction import to_x0_eps
 from studio.diffusion.samplers.ask import Answer
 from studio.diffusion.samplers.registry import SAMPLERS, levels_of
-from studio.engine import race_measure, race_rules
+from studio.engine import race_measure, race_reference, race_rules
+from studio.engine.race_kept import Kept
 from studio.engine.race_rules import canonical, evaluations, fair, same, why
-from studio.racing import Lane
-from studio.recipe import Guidance
+from studio.racing import Lane, RaceRequest
+from studio.recipe import Guidance, Request
 
 torch.manual_seed(0)
 MIX = torch.randn(6, 6, dtype=torch.float64)
@@ -144,3 +145,13 @@ def test_a_row_is_told_that_it_ends_with_noise_where_its_reference_ends_clean():
         "ddim": ["end"], "plms": ["end"], "unipc": [], "heun": [],
     }  # fmt: skip
     assert marked("ddim", "zero") == []
+
+
+@pytest.mark.parametrize("asked, walks", [(200, (50, 25)), (60, (50, 25)), (40, (40, 20))])
+def test_a_reference_is_judged_by_half_the_steps_that_it_really_takes(asked, walks):
+    checkpoint = SimpleNamespace(path=vp(schedules.scaled_linear(51)))
+    request = RaceRequest(Request("m"), (Lane("ddim"), Lane("heun")), reference=asked)
+    [(_, _, *probes)] = race_reference.unknown(
+        request, checkpoint, lambda request, *_, **more: SimpleNamespace(request=request), Kept()
+    )
+    assert tuple(ticket.request.steps for ticket in probes) == walks
