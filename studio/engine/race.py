@@ -119,11 +119,13 @@ class Races:
                 self._make(request.run(lane), view, stream=feed, wants="both", together=race_id)
             )
         race.merged.runs = tuple(ticket.id for ticket in race.tickets)
+        self._accept(race.tickets)
         with self._lock:
             self._races[race_id] = race
-            while len(self._races) > KEPT:
-                self._races.popitem(last=False)
-        self._accept(race.tickets)
+            over = [id for id, known in self._races.items() if known.merged.stream.last is not None]
+            many = len(self._races) - KEPT
+        for old in over[: max(0, many)]:
+            self.forget(old)
         return race_id
 
     def events(self, race: str, timeout: float | None = None) -> Iterator[RaceEvent]:

@@ -132,6 +132,21 @@ def test_a_race_that_is_cancelled_ends_at_once_and_takes_no_more(engine, gate):
         engine.races.events(id)
 
 
+def test_the_oldest_race_that_is_over_makes_room_with_its_recordings(engine, gate, monkeypatch):
+    first = run(engine, race(("ddim", "heun")))[0]
+    going = engine.races.submit(race(("ddim", "heun"), model="shapes"))
+    gate.reached.wait(30)
+    monkeypatch.setattr("studio.engine.race.KEPT", 1)
+    last = engine.races.submit(race(("ddim", "heun"), model="shapes"))
+    with pytest.raises(NotFound):
+        engine.races.events(first.race)
+    with pytest.raises(NotFound):
+        engine.frame(first.runs[0], 0, "x0")
+    gate.opened.set()
+    for id in (going, last):
+        assert isinstance(list(engine.races.events(id, timeout=60))[-1], RaceFinished)
+
+
 def test_a_race_can_be_cancelled_while_it_is_measured(engine):
     id = engine.races.submit(race(("ddim", "heun"), reference=1000))
     for event in engine.races.events(id, timeout=60):
@@ -198,6 +213,7 @@ def test_a_race_in_company_waits_its_turn_and_a_full_queue_says_so(models):
     id = engine.races.submit(race(("ddim", "heun", "dpm2", "lms"), steps=300))  # nobody waits
     with pytest.raises(Busy):
         engine.races.submit(race(("ddim", "heun")))
+    assert list(engine.races._races) == [id]  # what was refused is not kept
     engine.close()
     assert isinstance(list(engine.races.events(id, timeout=10))[-1], RACE_LAST)
 
