@@ -14,7 +14,7 @@ from pathlib import Path
 from studio.cli import machine
 from studio.cli.generate import asked, check_folders, configure_request, keep, line, watch
 from studio.contract import Request, Step, View
-from studio.controls import Control, ControlInfo
+from studio.controls import Control, ControlInfo, Steering
 from studio.engine.engine import LocalEngine
 from studio.errors import BadRequest, NotFound
 from studio.store.files import png_with_recipe, write_atomic
@@ -85,7 +85,7 @@ def chosen(
         if info is None:
             raise NotFound(f"There is no control “{args.control[:60]}” here; see `models`.")
     else:
-        info = fitting(tuple(infos.values()), request.model, args.preprocess)
+        info = fitting(engine.steering, request.model, args.preprocess)
     preprocess = args.preprocess or info.preprocessor or "none"
     own = dict(info.settings) if preprocess == info.preprocessor else {}
     made = Control(
@@ -101,9 +101,13 @@ def chosen(
     return made, info
 
 
-def fitting(infos: tuple[ControlInfo, ...], model: str, preprocess: str | None) -> ControlInfo:
+def fitting(steering: Steering, model: str, preprocess: str | None) -> ControlInfo:
     """The control of this checkpoint that was trained on such hints; raises NotFound."""
-    of_model = [info for info in infos if info.base in (model, "")]
+    of_model = [
+        info
+        for info in steering.controls()
+        if info.base in (model, "") and not steering.fits(info.id, model)
+    ]
     alike = [info for info in of_model if preprocess in (info.preprocessor, None, "none")]
     if not (alike or of_model):
         raise NotFound(f"There is no control for {model} here; name one with --control.")

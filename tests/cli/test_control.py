@@ -5,6 +5,9 @@ import pytest
 from PIL import Image
 
 from studio.__main__ import main
+from studio.cli.control import fitting
+from studio.controls import ControlInfo
+from studio.errors import NotFound
 from studio.imaging.preprocessors import PREPROCESSORS
 from studio.store.files import read_recipe
 from tests.engine.tiny import control_folder, sd_folder, shape_picture
@@ -68,3 +71,22 @@ def test_a_picture_that_is_none_is_refused(capsys, models, tmp_path):
     (tmp_path / "in.png").write_bytes(b"GIF89a")
     status, printed = call(capsys, models, "--image", tmp_path / "in.png")
     assert status == 2 and "not a PNG" in printed.err
+
+
+class Steered:
+    """Two controls for any base, the first of which fits none but `wide`."""
+
+    def controls(self):
+        said = {"family": "sd", "preprocessor": "canny", "settings": (), "base": ""}
+        more = {"parameters": 0, "bytes": 0, "licence": ""}
+        return tuple(ControlInfo(id, id, **said, **more) for id in ("broad", "narrow"))
+
+    def fits(self, control, model):
+        return "" if (control, model) in {("broad", "wide"), ("narrow", "small")} else "Misfit."
+
+
+def test_the_control_that_is_taken_by_itself_fits():
+    assert fitting(Steered(), "wide", "canny").id == "broad"
+    assert fitting(Steered(), "small", "canny").id == "narrow"
+    with pytest.raises(NotFound, match="no control for other"):
+        fitting(Steered(), "other", None)
