@@ -111,7 +111,7 @@ export class Sheets {
       made.id = id;
       return made;
     };
-    const width = this.range("control_pen", 2, 48, 1, 12, (value) => (this.sheet.paper.pen.width = value));
+    this.width = this.range("control_pen", 2, 48, 1, 12, (value) => (this.sheet.paper.pen.width = value));
     this.erase = act("control_eraser", () => {
       const pen = this.sheet.paper.pen;
       pen.erase = !pen.erase;
@@ -120,8 +120,13 @@ export class Sheets {
     this.erase.setAttribute("aria-pressed", "false");
     this.tools.append(
       act("control_upload", () => this.file.click()), this.file, this.erase,
-      act("control_undo", () => this.sheet.paper.undo()), act("control_clear", () => this.sheet.paper.clear()), width,
+      act("control_undo", () => this.sheet.paper.undo()), act("control_clear", () => this.sheet.paper.clear()), this.width,
     );
+  }
+
+  showPen(width) {
+    this.width.querySelector("input").value = width;
+    this.width.querySelector("output").textContent = figure(width, 0);
   }
 
   choose(place) {
@@ -138,6 +143,9 @@ export class Sheets {
     if (this.sheets.length < this.said.most) this.tabs.append(more("control_add", () => this.add()));
     if (this.sheets.length > 1) this.tabs.append(more("control_remove", () => this.remove()));
     this.place.replaceChildren(this.sheet.paper.canvas);
+    const { pen } = this.sheet.paper; // each sheet has its own
+    this.erase.setAttribute("aria-pressed", String(pen.erase));
+    this.showPen(pen.width);
     this.sheet.paper.canvas.setAttribute("aria-label", say("control_sheet_label"));
     this.sheet.paper.canvas.id = "control_paper";
     this.layFields();
