@@ -115,6 +115,8 @@ def leaving(held: Sequence[tuple[str, int]], lacking: int) -> tuple[str, ...]:
 
 def _held(part: Part, where: Place) -> int:
     """The bytes of one part at a place. A VAE stays float32: half of it runs out of range."""
+    if part.kind == describe.AUTHORS:
+        return 4 * part.parameters
     if part.name in DENOISERS and where.quantise != "none":
         return int(part.parameters * QUANTISED[where.quantise])
     full = part.name in ("vae", "preview") or not part.headers

@@ -13,6 +13,7 @@ from typing import Any
 from studio.checkpoints import headers
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.headers import Header
+from studio.checkpoints.layouts.dit import official_file
 from studio.errors import BadCheckpoint
 
 NAMES = {
@@ -23,6 +24,7 @@ TOLD = (  # fields of a scheduler that say which path and which prediction it is
     "beta_schedule", "beta_start", "beta_end", "num_train_timesteps", "prediction_type",
     "timestep_spacing", "rescale_betas_zero_snr", "shift", "use_dynamic_shifting", "variance_type",
 )  # fmt: skip
+AUTHORS = "DiT"  # the kind of a transformer in its authors' names, which is held in float32
 GROUPS = {  # a single file's own prefixes, and the part that each is
     "model.diffusion_model.": "unet",
     "first_stage_model.": "vae",
@@ -56,7 +58,11 @@ def parts(entry: Entry) -> tuple[Part, ...]:
         return _of_file(entry.folder)
     named = _named(entry.folder)
     found = [_part(entry.folder / name, kind) for name, kind in named.items()]
-    if not named and any(entry.folder.glob("*.safetensors")):
+    indexed = (entry.folder / "model_index.json").is_file()
+    official = None if indexed else official_file(entry.folder)
+    if official is not None:
+        found.append(_authors(headers.read(official)))
+    elif not named and any(entry.folder.glob("*.safetensors")):
         found = [_part(entry.folder, _own_class(entry.folder))]
     return tuple(sorted(found, key=lambda part: -part.parameters))
 
@@ -76,11 +82,6 @@ def dtypes(found: Iterable[Header]) -> str:
     """The stored dtypes in words, the most frequent first."""
     counts = Counter(NAMES.get(d, d) for header in found for d in header.dtypes.values())
     return ", ".join(name for name, _ in counts.most_common())
-
-
-def network_class(folder: Path) -> str:
-    """The class that a component's own configuration names."""
-    return _own_class(folder)
 
 
 def _named(folder: Path) -> dict[str, str]:
@@ -108,6 +109,12 @@ def _part(folder: Path, kind: str) -> Part:
         raise
     parameters = sum(h.parameters for h in found)
     return Part(folder.name, kind, found, parameters, dtypes(found), sum(h.bytes for h in found))
+
+
+def _authors(header: Header) -> Part:
+    """DiT as its authors store it: one file beside the folder of its VAE."""
+    stored = dtypes((header,))
+    return Part("transformer", AUTHORS, (header,), header.parameters, stored, header.bytes)
 
 
 def _own_class(folder: Path) -> str:

@@ -1,0 +1,41 @@
+"""What `check` finds without loading: the authors' DiT is read as well as its autoencoder."""
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from studio.checkpoints import budget, describe
+from studio.checkpoints.catalog import only
+from studio.checkpoints.checks import check
+from studio.checkpoints.meter import Meter
+from studio.checkpoints.place import Place
+from tests.checkpoints.test_convert import official
+
+
+def checked(path):
+    """The report about a folder or a file."""
+    entry = only(path)[path.stem]
+    reading = check(entry, Meter(entry.id, entry.bytes, lambda *told: None, lambda: False))
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return end.value
+
+
+def test_the_authors_dit_is_a_part_beside_its_autoencoder(tmp_path):
+    entry = only(official(tmp_path / "official"))["official"]
+    parts = {part.name: part.parameters for part in describe.parts(entry)}
+    assert set(parts) == {"transformer", "vae"} and sum(parts.values()) == entry.parameters
+    half = budget.need(entry, Place("cuda", "float16"))
+    assert half.weights == 4 * entry.parameters  # both are held in float32
+
+
+def test_nan_in_the_authors_dit_is_found(tmp_path):
+    folder = official(tmp_path / "official")
+    assert checked(folder).faults == ()
+    file = folder / "DiT-tiny.safetensors"
+    tensors = load_file(file)
+    tensors["blocks.1.attn.proj.weight"][0, 0] = torch.nan
+    save_file(tensors, file)
+    (fault,) = checked(folder).faults
+    assert "blocks.1.attn.proj.weight holds NaN" in fault
