@@ -67,10 +67,14 @@ def run(args: argparse.Namespace) -> int:
     """Race; raises StudioError with the sentence that is shown."""
     samplers = tuple(dict.fromkeys(filter(None, args.samplers.replace(" ", "").split(","))))
     counts = _numbers(args.steps or args.nfe or "10,20,40")
-    if args.twin:
-        return twin.run(args, samplers, counts, args.eta, args.spacing)
     if args.steps and args.nfe:
         raise BadRequest("A race is fair by evaluations or by steps; give --nfe or --steps.")
+    if args.twin and (args.steps or args.out):
+        raise BadRequest(
+            "The twin is raced at equal evaluations and makes no sheet; give it --nfe and --json."
+        )
+    if args.twin:
+        return twin.run(args, samplers, counts, args.eta, args.spacing)
     if args.out and args.out.suffix != ".png":
         raise BadRequest("A sheet is a picture that ends in .png; give --out such a name.")
     check_folders(args.out, args.json)
@@ -161,7 +165,8 @@ def _race(
                 rows += [replace(row, lane=start + row.lane) for row in event.result.rows]
         engine.races.forget(id)
     seconds = sum(result.seconds for result in results)
-    return replace(results[0], rows=tuple(rows), seconds=seconds), pictures
+    same = engine.races.same(lanes, base.model)
+    return replace(results[0], rows=tuple(rows), same=same, seconds=seconds), pictures
 
 
 def _parts(lanes: list[Lane]) -> Iterator[tuple[int, list[Lane]]]:

@@ -40,11 +40,12 @@ def test_every_sampler_runs_at_every_number_of_evaluations(raced, tmp_path):
 
 
 def test_more_lanes_than_a_race_holds_share_one_reference(raced):
-    nfe = ",".join(str(n) for n in range(2, 16))
-    status, line = raced("--samplers", "ddim", "--nfe", nfe)
+    nfe = ",".join(str(n) for n in range(2, 9))
+    status, line = raced("--samplers", "ddim,euler", "--nfe", nfe)
     assert status == 0
     assert [r["lane"] for r in line["rows"]] == list(range(14))
     assert len(line["references"]) == 1
+    assert [group["lanes"] for group in line["same"]] == [[k, k + 7] for k in range(7)]
 
 
 def test_equal_steps_instead_of_equal_evaluations(raced):
@@ -61,6 +62,9 @@ def test_equal_steps_instead_of_equal_evaluations(raced):
         (["--nfe", "many"], "numbers such as 10,20,40"),
         (["--nfe", "0"], "numbers such as 10,20,40"),
         (["--nfe", "8", "--steps", "8"], "give --nfe or --steps"),
+        (["--twin", "pair", "--nfe", "8", "--steps", "8"], "give --nfe or --steps"),
+        (["--twin", "pair", "--steps", "8"], "give it --nfe and --json"),
+        (["--twin", "pair", "--out", "race.png"], "give it --nfe and --json"),
         (["--out", "race.gif"], "ends in .png"),
         (["--reference", "7"], "must be between 20 and 1000"),
     ],
