@@ -88,16 +88,15 @@ def scan(*folders: Path) -> Catalog:
                 log.warning("%s is in two folders; the first is offered", id)
                 continue
             try:
+                _check_here(path, models)
                 if path.is_dir() and controlled.is_control(path):
                     controls[id] = controlled.describe(path)
-                elif (found := _adapter(path, models)) is not None:
+                elif (found := adapters.describe(path)) is not None:
                     adapted[id] = found
                 else:
-                    entries[id] = _entry(path, models, id)
-            except (BadCheckpoint, OSError) as error:
-                cannot = f"{path.name} cannot be read; check its files' permissions."
-                refused[id] = str(error) if isinstance(error, BadCheckpoint) else cannot
-                log.warning("%s is not offered: %s", id, error)
+                    entries[id] = _entry(path, models)
+            except Exception as error:  # whatever a stranger's file brings about: it alone is lost
+                refused[id] = _refusal(path, error)
     order = sorted(entries.values(), key=lambda e: (not e.preferred, not e.trained, e.id))
     return Catalog({entry.id: entry for entry in order}, refused, controls, adapted)
 
@@ -106,10 +105,18 @@ def only(path: Path) -> Catalog:
     """The catalog of one file or folder, wherever it lies."""
     id = path.stem if path.is_file() else path.name
     try:
-        return Catalog({id: _entry(path, path.parent, id)})
-    except (BadCheckpoint, OSError) as error:
-        cannot = f"{path.name} cannot be read; check its files' permissions."
-        return Catalog({}, {id: str(error) if isinstance(error, BadCheckpoint) else cannot})
+        return Catalog({id: _entry(path, path.parent)})
+    except Exception as error:
+        return Catalog({}, {id: _refusal(path, error)})
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    """What is said of a path that is not offered; what nobody foresaw is logged whole."""
+    foreseen = isinstance(error, BadCheckpoint | OSError)
+    log.warning("%s is not offered: %s", path.name, error, exc_info=None if foreseen else error)
+    if isinstance(error, BadCheckpoint):
+        return str(error)
+    return f"{path.name} cannot be read; check its files' permissions."
 
 
 def _listed(models: Path) -> list[Path]:
@@ -125,18 +132,12 @@ def _may_be_one(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in (".safetensors", *PICKLED)
 
 
-def _adapter(path: Path, models: Path) -> AdapterEntry | None:
-    """The adapter that a file or folder holds, None for anything else; raises BadCheckpoint."""
-    _check_here(path, models)
-    return adapters.describe(path)
-
-
 def _check_here(path: Path, models: Path) -> None:
     if not path.resolve().is_relative_to(models.resolve()):
         raise BadCheckpoint(f"{path.name} is a link that leads out of the models folder.")
 
 
-def _entry(path: Path, models: Path, id: str) -> Entry:
+def _entry(path: Path, models: Path) -> Entry:
     _check_here(path, models)
     if path.is_file():
         if path.suffix.lower() in PICKLED:

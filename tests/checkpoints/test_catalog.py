@@ -1,14 +1,27 @@
 import json
+import logging
+import math
 import os
 
 import pytest
 
-from studio.checkpoints.catalog import scan
+from studio.checkpoints import adapters
+from studio.checkpoints.catalog import only, scan
 from studio.errors import BadCheckpoint, NotFound
+from tests.hostile.make import raw, tensor
 
 
 def change(file, **fields):
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def weights(shapes):
+    """The bytes of a sound file with tensors of these shapes, all zero."""
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        end = at + 4 * math.prod(shape)
+        header[name], at = tensor(shape, [at, end]), end
+    return raw(header, bytes(at))
 
 
 def refused(models, id="random"):
@@ -142,6 +155,86 @@ def test_a_network_that_wants_other_inputs_is_refused_in_words(models, file, fie
 def test_what_makes_no_difference_is_not_refused(models, file, fields):
     change(models / "random" / file, **fields)
     assert "random" in scan(models).entries
+
+
+UNET = "model.diffusion_model."
+FLAT = {f"{UNET}input_blocks.0.0.weight": [4], f"{UNET}out.2.weight": [4]} | {
+    f"{UNET}input_blocks.1.{name}": [4, 4]
+    for name in ("0.in_layers.2.weight", "1.transformer_blocks.0.attn2.to_k.weight")
+}
+VAE = {
+    "decoder.up.0.block.0.conv1.weight": [4],
+    "encoder.down.0.block.0.conv1.weight": [4],
+    "encoder.conv_in.weight": [4],
+    "decoder.conv_in.weight": [4],
+}
+LORA = "lora_unet_mid_block_attentions_0_proj_in"
+
+
+def flat_unet(models):
+    (models / "bad.safetensors").write_bytes(weights(FLAT))
+
+
+def flat_autoencoder(models):
+    (models / "bad.safetensors").write_bytes(weights(VAE))
+
+
+def endless_alpha(models):
+    (models / "bad").mkdir()
+    pair = {f"{LORA}.lora_down.weight": [2, 4], f"{LORA}.lora_up.weight": [4, 2]}
+    (models / "bad" / "adapter_model.safetensors").write_bytes(weights(pair))
+    (models / "bad" / "adapter_config.json").write_text(json.dumps({"lora_alpha": 10**400}))
+
+
+def endless_setting(models):
+    control(models / "bad", "ControlNetModel", {"settings": {"low": 10**400}})
+
+
+def a_list_for_a_class(models):
+    control(models / "bad", ["ControlNetModel"], {})
+
+
+def control(folder, kind, said):
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"_class_name": kind}))
+    (folder / "studio.json").write_text(json.dumps({"control": said}))
+    (folder / "diffusion_pytorch_model.safetensors").write_bytes(weights({"w": [2]}))
+
+
+@pytest.mark.parametrize(
+    "spoil", [flat_unet, flat_autoencoder, endless_alpha, endless_setting, a_list_for_a_class]
+)
+def test_a_bad_one_of_any_kind_leaves_the_others_offered(models, spoil):
+    spoil(models)
+    catalog = scan(models)
+    assert set(catalog.entries) == {"random", "shapes"}
+    assert "bad" in catalog.refused or "bad" in catalog.controls
+    assert catalog.refused.get("bad", ".").endswith(".")
+
+
+def test_what_nobody_foresaw_is_said_in_words_and_logged_whole(models, monkeypatch, caplog):
+    def break_down(path):
+        raise ZeroDivisionError("of a kind never seen")
+
+    monkeypatch.setattr(adapters, "describe", break_down)
+    with caplog.at_level(logging.WARNING):
+        catalog = scan(models)
+    assert set(catalog.refused) == {"random", "shapes"}
+    assert all("cannot be read; check" in said for said in catalog.refused.values())
+    assert caplog.records[0].exc_info[0] is ZeroDivisionError
+
+
+def test_one_file_that_breaks_its_reader_is_refused_in_words(models):
+    flat_unet(models)
+    said = only(models / "bad.safetensors").refused["bad"]
+    assert said == "bad.safetensors cannot be read; check its files' permissions."
+
+
+@pytest.mark.parametrize("spoil", [endless_alpha, endless_setting])
+def test_adapters_and_controls_from_outside_are_refused_unread(models, tmp_path, spoil):
+    spoil(tmp_path)
+    os.symlink(tmp_path / "bad", models / "bad")
+    assert "leads out of the models folder" in scan(models).refused["bad"]
 
 
 def test_a_models_folder_that_cannot_be_read_is_said(models, monkeypatch):
