@@ -26,7 +26,7 @@ function table(message, place, most) {
     const row = made.insertRow();
     const head = document.createElement("th");
     head.scope = "row";
-    head.textContent = block === blocks - 1 ? say("control_middle") : say("control_block", { block });
+    head.textContent = say("control_block", { block });
     row.append(head);
     steps.forEach((values, step) => {
       const cell = row.insertCell();
