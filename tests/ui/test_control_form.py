@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from PIL import Image
 from studio import contract as c
 from studio.controls import Control
 from studio.errors import BadRequest, StudioError
+from studio.imaging.preprocessors import PREPROCESSORS
 from studio.ui import control_answers, control_form, words
 from studio.ui.control_messages import Board
 from tests.ui.scripted_steering import ScriptedSteering
 
 ID = "a" * 64
+STATIC = Path(words.__file__).parent / "static"
 SHEET = {
     "model": "icons-control-canny", "image": ID, "preprocess": "canny",
     "settings": {"low": 40, "high": 90.5}, "scale": 0.7, "start": 0.1, "end": 0.9, "guess": True,
@@ -172,3 +175,13 @@ def test_a_board_is_over_when_both_are_and_a_failure_is_what_counts():
     assert told.tell([("with", c.Cancelled("a", 1))])["kind"] != "cancelled" and not told.over
     said = told.tell([("without", c.Failed("b", "The studio is closing."))])
     assert told.over and said["kind"] == "failed" and said["message"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_what_no_preprocessor_makes_is_said_below_them(language):
+    assert 'say("control_not_here")' in (STATIC / "js/control_sheets.js").read_text()
+    said = words.catalogue(language)["control_not_here"]
+    absent = {"en": ("Depth", "straight lines", "HED", "pose", "As it is"),
+              "zh-CN": ("深度", "直线", "HED", "姿态", "原样")}  # fmt: skip
+    assert all(name in said for name in absent[language])
+    assert not {"depth", "mlsd", "hed", "pose"} & PREPROCESSORS.keys()

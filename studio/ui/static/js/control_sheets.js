@@ -193,6 +193,7 @@ export class Sheets {
         this.refocus(() => this.layFields());
         this.later(sheet, 0);
       }),
+      element("p", "not-here", say("control_not_here")),
       ...settings,
       this.range("control_scale", 0, 2, 0.05, control.scale, change("scale")),
       this.range("control_start", 0, 1, 0.05, control.start, change("start")),
