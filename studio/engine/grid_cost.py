@@ -44,7 +44,8 @@ class Rates:
 
 def rows_of(request: Request, evaluations: int) -> tuple[int, int]:
     """(evaluations, rows) of one picture; guidance doubles the rows inside its interval."""
-    asked = request.steps * evaluations
+    taken = int(request.steps * request.strength) if request.image else request.steps
+    asked = taken * evaluations
     guided = request.guidance.kind == "cfg" and request.guidance.scale != 1.0
     low, high = request.guidance.interval
     return asked, asked + (round(asked * (high - low)) if guided else 0)

@@ -190,6 +190,12 @@ def test_rows_are_counted_as_the_engine_counts_them(engine):
         assert (each - last, rows - 2 * last) == (done.nfe, done.rows)
 
 
+def test_a_picture_to_start_from_costs_the_steps_that_its_strength_leaves():
+    asked = request(steps=10, image="0" * 64, strength=0.37)
+    assert rows_of(asked, 2) == (6, 12)
+    assert rows_of(asked.with_(image=""), 2) == (20, 40)
+
+
 def test_a_plan_sums_over_the_cells(engine):
     made = engine.grids.plan(Grid(request(steps=10), GUIDED, Axis("sampler", ("ddim", "heun"))))
     # guidance 1 asks one row, 4 asks two; heun asks twice a step
