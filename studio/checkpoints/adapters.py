@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.adapting import Kind
-from studio.checkpoints import headers, lora_keys
+from studio.checkpoints import bounds, headers, lora_keys
 from studio.checkpoints.entry import Entry, check_inside, read_json, words
 from studio.checkpoints.headers import Header
 from studio.checkpoints.layouts import ldm
@@ -32,6 +32,7 @@ SLOTS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}  # XL's inversion
 LDM_VAE = ("decoder.up.0.block.0.conv1.weight",)  # tells an autoencoder alone in one file
 MAX_VECTORS = 75  # of one word: as many as CLIP reads
 MAX_RANK = 1024
+MAX_BLOCKS, MAX_CHANNELS = 8, 256  # of an autoencoder; published ones have 4, and 4 to 128
 FAMILIES = ("sd", "sdxl")
 
 
@@ -92,6 +93,7 @@ def _folder(folder: Path) -> AdapterEntry | None:
     if kind is None:
         return None
     check_inside(folder)
+    _check_bounds(config, folder.name)
     found, said = headers.weights(folder), words(folder)
     return AdapterEntry(
         id=folder.name,
@@ -139,8 +141,26 @@ def _file(file: Path, id: str, header: Header) -> AdapterEntry | None:
         bare = {
             ldm.VAE + name.removeprefix(ldm.VAE): shape for name, shape in header.shapes.items()
         }
-        return AdapterEntry(**said, kind="vae", config=ldm.vae(file.name, bare, 0.0))
+        config = ldm.vae(file.name, bare, 0.0)
+        _check_bounds(config, file.name)
+        return AdapterEntry(**said, kind="vae", config=config)
     return _tiny(file, said, header)
+
+
+def _check_bounds(config: dict[str, Any], name: str) -> None:
+    """Raise BadCheckpoint for an autoencoder's configuration that no real one has."""
+    bounds.check(config, name)
+    blocks, channels = config.get("block_out_channels", [64]), config.get("latent_channels", 4)
+    wrong = ""
+    if not isinstance(blocks, list) or not 0 < len(blocks) <= MAX_BLOCKS:
+        wrong = "block_out_channels"
+    elif type(channels) is not int or not 0 < channels <= MAX_CHANNELS:
+        wrong = "latent_channels"
+    if wrong:
+        raise BadCheckpoint(
+            f"{name}: its configuration says {wrong} = {str(config[wrong])[:40]}, which no "
+            "checkpoint needs."
+        )
 
 
 def _modules(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from studio.adapting import AdapterInfo, Kind
 from studio.checkpoints.adapters import AdapterEntry, check_fit
 from studio.checkpoints.catalog import Catalog
@@ -9,6 +11,7 @@ from studio.checkpoints.entry import Entry
 from studio.contract import Request, View
 from studio.errors import BadRequest, StudioError
 
+log = logging.getLogger(__name__)
 WANTED = {  # what is asked for, and what is said of something else
     "lora": "{title} is no LoRA and no textual inversion; name it as the autoencoder.",
     "vae": "{title} is no whole autoencoder; choose one that is.",
@@ -30,6 +33,9 @@ class Adapting:
             check_fit(self._catalog.adapter(adapter), self._catalog[model])
         except StudioError as error:
             return str(error)
+        except Exception:  # one bad entry never takes the whole list down
+            log.exception("whether %s fits %s cannot be said", adapter, model)
+            return f"{adapter} cannot be read; check its files' permissions."
         return ""
 
 

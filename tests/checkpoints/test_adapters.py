@@ -101,6 +101,49 @@ def test_another_autoencoder_of_other_channels_is_refused(tmp_path, base):
         adapters.check_fit(adapters.describe(folder), base)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"block_out_channels": [8] * 9},
+        {"block_out_channels": [8] * 100_000},
+        {"block_out_channels": []},
+        {"block_out_channels": "many"},
+        {"latent_channels": 2**19},
+        {"latent_channels": "4"},
+        {"latent_channels": None},
+        {"layers_per_block": 10**400},
+    ],
+)
+def test_an_autoencoder_beyond_all_bounds_is_refused(tmp_path, fields):
+    folder = tmp_path / "vast"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"_class_name": "AutoencoderKL"} | fields))
+    file(folder, {"x": torch.zeros(1)}, "diffusion_pytorch_model")
+    with pytest.raises(BadCheckpoint, match=r"its configuration says .*, which no checkpoint needs"):
+        adapters.describe(folder)
+
+
+def test_a_whole_file_of_too_many_blocks_is_refused(tmp_path):
+    tensors = {f"encoder.down.{k}.block.0.conv1.weight": torch.zeros(1) for k in range(2000)}
+    ends = ("encoder.conv_in.weight", "decoder.conv_in.weight", *adapters.LDM_VAE)
+    tensors |= {name: torch.zeros(4, 4) for name in ends}
+    with pytest.raises(BadCheckpoint, match="says block_out_channels = "):
+        adapters.describe(file(tmp_path, tensors))
+
+
+def test_an_entry_that_breaks_the_comparison_only_does_not_fit(monkeypatch, caplog):
+    from studio.checkpoints.catalog import Catalog
+    from studio.engine import adapting
+
+    def break_down(adapter, base):
+        raise OverflowError("far too large")
+
+    monkeypatch.setattr(adapting, "check_fit", break_down)
+    catalog = Catalog(entries={"m": None}, adapters={"bad": None})
+    assert adapting.Adapting(catalog).fits("bad", "m").startswith("bad cannot be read; check")
+    assert "far too large" in caplog.text
+
+
 def test_the_scan_lists_adapters_and_says_why_others_are_not(tmp_path):
     file(tmp_path, pair(), "good")
     file(tmp_path, {f"{Q}.hada_w1_a": torch.zeros(2, 2)}, "loha")
