@@ -6,6 +6,8 @@ model is refused by the engine in words; the page only greys it.
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,8 +117,10 @@ def controls(engine: Engine, model: str) -> Wearing:
 
 
 def _about(info: AdapterInfo) -> str:
+    """Shown as Markdown, so a word out of somebody's file is escaped for it."""
     said = SAID[info.kind]
-    return f"{said} · {info.trigger}" if info.trigger else f"{said} · r {info.rank}"
+    letters = re.sub(r"([\\`*_\[\]()#!~|])", r"\\\1", html.escape(info.trigger, quote=False))
+    return f"{said} · {letters}" if info.trigger else f"{said} · r {info.rank}"
 
 
 def _chooser(engine: Engine, kind: str, model: str) -> gr.Dropdown:

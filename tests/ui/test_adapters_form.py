@@ -70,6 +70,24 @@ def test_what_does_not_fit_the_model_cannot_be_ticked(engine, wearing):
     assert wearing.fitting(engine, "random")[wearing.boxes[1]]["value"] is False
 
 
+@pytest.mark.parametrize(
+    ("trigger", "shown"),
+    [
+        ("<mug>", "&lt;mug&gt;"),
+        ("my_mug", r"my\_mug"),
+        ("<img src=x onerror=a()>", r"&lt;img src=x onerror=a\(\)&gt;"),
+        ("[here](https://x.y)", r"\[here\]\(https://x.y\)"),
+    ],
+)
+def test_a_word_out_of_a_file_is_shown_as_letters_alone(trigger, shown):
+    one = SimpleNamespace(
+        adapters=lambda: (info("mug", "embedding", trigger=trigger),), fits=lambda *_: ""
+    )
+    with gr.Blocks():
+        wearing = adapters_form.controls(SimpleNamespace(adapting=one), "random")
+    assert wearing.boxes[0].info == f"Textual inversion · {shown}"
+
+
 @pytest.mark.parametrize("weight", [None, "much", True])
 def test_a_weight_that_is_no_number_is_refused_in_words(wearing, weight):
     with pytest.raises(BadRequest, match="adapter's weight"):
