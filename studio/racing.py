@@ -170,13 +170,13 @@ class Point:
     nfe: int
     steps: int
     rmse: float
-    used: bool = True  # False: left out of the fit, being as small as the reference's own error
+    used: bool = True  # False: left out of the fit, as `metrics.orders.order` says
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """rmse ≈ c·nfe^(-order) over the points that were `used`; `error` is the order's standard
-    error, None for two points. `order` is None where there is nothing to fit, `words` say why."""
+    error. All three are None where there is nothing to fit, and `words` say why."""
 
     lane: int
     order: float | None
@@ -188,7 +188,7 @@ class Fit:
 @dataclass(frozen=True, slots=True)
 class Convergence:
     """Errors over evaluations, one line for each method among the lanes. `floor` is under which
-    an error says nothing: the largest of the references' own errors and float32's rounding."""
+    an error says nothing: twice the largest of the references' own errors."""
 
     points: tuple[Point, ...]
     fits: tuple[Fit, ...]
