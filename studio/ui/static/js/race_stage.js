@@ -282,6 +282,7 @@ export class RaceStage {
     this.columns();
     for (const card of this.cards) card.pane.paint();
     this.references.paint();
+    this.why.paint();
     this.filters();
   }
 }

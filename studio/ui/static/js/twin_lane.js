@@ -89,9 +89,9 @@ export class LaneCard {
 
   paint(place) {
     if (!this.course) return;
-    const { mixtures, made, spec, shown, palette } = this.twin;
+    const { mixtures, made, shown, palette } = this.twin;
     const data = mixtures.find((one) => one.id === made.data.id);
-    this.course.paint(this.canvas, data, spec.steering, place, shown, palette);
+    this.course.paint(this.canvas, data, made.race.steering, place, shown, palette);
     const frame = this.course.frames[Math.min(place.k + (place.share >= 1 ? 1 : 0), this.course.frames.length - 1)];
     this.now.textContent = say("twin_at", { step: frame.step, steps: this.course.ran.lane.steps, nfe: Math.round(place.nfe), ratio: short(Math.tan(place.angle), 2) });
   }

@@ -48,31 +48,30 @@ export class Steer {
   }
 
   tell() {
-    const { spec } = this.twin;
-    if (spec.steering.kind === "none") return;
+    if (this.made.race.steering.kind === "none") return;
     const { ideal_gap: gap, ideal_floor: floor, lanes } = this.made;
     const ran = lanes[this.index];
     typeset(this.said, say("twin_steer_said", { label: ran.label, gap: short(ran.gap.sliced, 2), floor: short(this.made.floor.sliced, 2), exact: short(gap.sliced, 2), few: short(floor.sliced, 2) }));
   }
 
   paint() {
-    const { spec, mixtures, palette, clock, courses } = this.twin;
-    const off = spec.steering.kind === "none";
-    this.box.hidden = off || !this.made;
+    const { mixtures, palette, clock, courses } = this.twin;
+    const steering = this.made?.race.steering; // of what was raced, whatever is asked next
+    this.box.hidden = !steering || steering.kind === "none";
     if (this.box.hidden) return;
-    const data = mixtures.find((one) => one.id === spec.data);
+    const data = mixtures.find((one) => one.id === this.made.data.id);
     const angle = clock.by === "nfe" ? (courses[this.index]?.place(clock).angle ?? 0) : clock.angle;
     for (const which of WHICH.slice(0, 3)) {
       const view = fitted(this.canvases[which]);
       if (!view) continue;
-      const label = which === "uncond" ? null : spec.steering.label;
+      const label = which === "uncond" ? null : steering.label;
       heat(view, density(components(data, label), angle, SIDE, REACH), palette.heat, which === "guided" ? 0.3 : 0.62);
-      arrows(view, field(data, spec.steering, Math.max(angle, 0.02), which), which === "guided" ? palette.signal : palette.quiet);
+      arrows(view, field(data, steering, Math.max(angle, 0.02), which), which === "guided" ? palette.signal : palette.quiet);
     }
     const view = fitted(this.canvases.product);
     if (!view) return;
-    heat(view, product(data, spec.steering.label, spec.steering.scale, SIDE, REACH), palette.heat, 0.75);
+    heat(view, product(data, steering.label, steering.scale, SIDE, REACH), palette.heat, 0.75);
     const course = courses[this.index];
-    if (course && this.made.data.id === spec.data) dots(view, course.cloud.at(course.cloud.frames - 1), palette.signal);
+    if (course) dots(view, course.cloud.at(course.cloud.frames - 1), palette.signal);
   }
 }
