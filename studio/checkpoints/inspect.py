@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.checkpoints import headers
 from studio.checkpoints.entry import Entry, check_inside, read_json
 from studio.checkpoints.layouts import dit, exact, flux, pixart, pixel, sd, sd3, sdxl, single
 from studio.errors import BadCheckpoint
@@ -28,12 +29,7 @@ def inspect(folder: Path) -> Entry:
             return describe(folder)
     if dit.official_file(folder) is not None:
         return dit.official(folder)
-    pickled = [f.name for f in folder.iterdir() if f.suffix in (".ckpt", ".pt", ".pth", ".bin")]
-    if pickled:
-        raise BadCheckpoint(
-            f"{folder.name}/{pickled[0]} is pickled, and this studio opens safetensors only; "
-            "convert it first."
-        )
+    headers.pickled(folder, folder.iterdir())
     raise BadCheckpoint(f"{folder.name} is not of a family that this studio knows.")
 
 

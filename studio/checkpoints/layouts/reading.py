@@ -1,4 +1,4 @@
-"""What the layouts of the transformer line read off in the same way."""
+"""What the layouts read off in the same way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CLASSES = 100_000
 
 
 def check_parts(folder: Path, parts: dict[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The folder's `model_index.json`, its parts being of the given classes."""
+    """The folder's `model_index.json`, its parts being of these classes. Raises BadCheckpoint."""
     index = read_json(folder / "model_index.json")
     for part, classes in parts.items():
         part_class(folder.name, part, index.get(part), classes)

@@ -6,13 +6,13 @@ pipeline holds beside them (a safety checker, a feature extractor) is not read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from studio.checkpoints import headers
-from studio.checkpoints.allowed import ALLOWED, part_class
+from studio.checkpoints.allowed import ALLOWED
 from studio.checkpoints.entry import Entry, read_json, words
+from studio.checkpoints.layouts.reading import check_parts
 from studio.checkpoints.layouts.scheduled import suggested
 from studio.errors import BadCheckpoint
 
@@ -29,7 +29,6 @@ WANTED = {  # fields of a UNet's configuration, and the further input that each 
     "num_class_embeds": "a class",
     "encoder_hid_dim_type": "an encoded picture or another encoder's text",
 }
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")  # without one, every word is unknown
 IGNORED = ("safety_checker", "feature_extractor", "image_encoder", "watermark")
 SCALE = 7.5  # of guidance, where a checkpoint suggests none
 
@@ -47,17 +46,6 @@ def describe(folder: Path) -> Entry:
     check_wanted(folder, unet, {"addition_embed_type": "text"})
     check_width(folder, unet, text.get("hidden_size"))
     return entry(folder, "sd", index, unet, SCALE)
-
-
-def check_parts(folder: Path, parts: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The folder's `model_index.json`, its parts being of these classes. Raises BadCheckpoint."""
-    index = read_json(folder / "model_index.json")
-    for part, classes in parts.items():
-        part_class(folder.name, part, index.get(part), classes)
-        known = any((folder / part / name).is_file() for name in VOCABULARIES)
-        if part.startswith("tokenizer") and not known:
-            raise BadCheckpoint(f"{folder.name} has a tokenizer without a vocabulary.")
-    return index
 
 
 def check_wanted(folder: Path, unet: dict[str, Any], given: dict[str, Any]) -> None:

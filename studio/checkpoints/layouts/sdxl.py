@@ -12,7 +12,8 @@ from typing import Any
 
 from studio.checkpoints.allowed import ALLOWED, CLIP
 from studio.checkpoints.entry import Entry, read_json
-from studio.checkpoints.layouts.sd import check_parts, check_wanted, check_width, entry
+from studio.checkpoints.layouts.reading import check_parts
+from studio.checkpoints.layouts.sd import check_wanted, check_width, entry
 from studio.errors import BadCheckpoint
 
 BOTH = {
