@@ -23,8 +23,9 @@ from studio.checkpoints import headers, weights
 from studio.checkpoints.catalog import only
 from studio.checkpoints.entry import Entry
 from studio.checkpoints.inspect import inspect
+from studio.checkpoints.load import reason
 from studio.checkpoints.single import SingleFile
-from studio.errors import BadCheckpoint
+from studio.errors import BadCheckpoint, StudioError
 
 log = logging.getLogger(__name__)
 SHARD = "2GB"  # of one file at most
@@ -53,11 +54,17 @@ def convert(source: Path, out: Path, tell: Callable[[str], None]) -> Entry:
         index = {"_class_name": _pipeline(entry), "_diffusers_version": version("diffusers")}
         (half / "model_index.json").write_text(json.dumps(index | parts, indent=2))
         half.rename(out)
+    except StudioError:
+        raise
     except OSError as error:
         why = error.strerror
         raise BadCheckpoint(
             f"{out.name} could not be written ({why}); choose another place."
         ) from None
+    except Exception as error:  # the libraries raise of every kind on files that make no sense
+        log.warning("%s is not converted", entry.id, exc_info=error)
+        why = reason(error, source)
+        raise BadCheckpoint(f"{entry.id} does not load: {why}.") from None
     finally:
         shutil.rmtree(half, ignore_errors=True)
     return inspect(out)

@@ -33,8 +33,7 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
     `device` may be a Place, which says more than a device's name. Raises BadCheckpoint or
     OutOfMemory with a sentence. Nothing is fetched and no remote code is run.
     """
-    for name, value in OFFLINE.items():
-        os.environ.setdefault(name, value)
+    offline()
     if entry.family not in FAMILIES:
         raise BadCheckpoint(f"The family {entry.family!r} of {entry.id} is not known here.")
     family = importlib.import_module(FAMILIES[entry.family])
@@ -48,6 +47,12 @@ def load(entry: Entry, device: str, progress: Progress, others: dict[str, Entry]
             why = reason(error, entry.folder)
             raise BadCheckpoint(f"{entry.id} does not load: {why}.") from None
     raise OutOfMemory(f"The device had no room for {entry.id}; unload another checkpoint first.")
+
+
+def offline() -> None:
+    """Settle what the libraries may do, before anything imports them; who has set it is obeyed."""
+    for name, value in OFFLINE.items():
+        os.environ.setdefault(name, value)
 
 
 def no_room(error: BaseException) -> bool:

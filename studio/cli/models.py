@@ -36,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do one of them; what is refused is said on stderr, with exit status 2."""
+    from studio.checkpoints.load import offline
+
+    offline()
     settings = Settings.from_env(models=args.models)
     if args.what == "check":
         return _check(args, settings)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
 from diffusers.models.embeddings import get_2d_sincos_pos_embed
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from studio.checkpoints.catalog import only, scan
 from studio.checkpoints.convert import convert
@@ -95,3 +95,24 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch):
     with pytest.raises(BadCheckpoint, match="No space left"):
         convert(source, tmp_path / "out", full)
     assert [path.name for path in tmp_path.iterdir()] == ["official"]
+
+
+@pytest.mark.parametrize("error", [KeyError("blocks.9"), RuntimeError("no such view")])
+def test_what_the_library_makes_of_a_file_is_said_in_words(tmp_path, error):
+    source = official(tmp_path / "official")
+
+    def odd(doing):
+        raise error
+
+    with pytest.raises(BadCheckpoint, match=r"official does not load: .*(blocks\.9|no such view)"):
+        convert(source, tmp_path / "out", odd)
+    assert [path.name for path in tmp_path.iterdir()] == ["official"]
+
+
+def test_an_authors_dit_without_a_tensor_is_refused_in_words(tmp_path):
+    source = official(tmp_path / "official")
+    held = load_file(source / "DiT-tiny.safetensors")
+    del held["final_layer.linear.bias"]
+    save_file(held, source / "DiT-tiny.safetensors")
+    with pytest.raises(BadCheckpoint, match="lack 1 tensors"):
+        convert(source, tmp_path / "out", lambda doing: None)
