@@ -7,6 +7,7 @@ shape compared with the checkpoint's before anything is loaded.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ AUTOENCODERS: dict[str, Kind] = {"AutoencoderKL": "vae", "AutoencoderTiny": "tin
 SLOTS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}  # XL's inversions name encoders
 LDM_VAE = ("decoder.up.0.block.0.conv1.weight",)  # tells an autoencoder alone in one file
 MAX_VECTORS = 75  # of one word: as many as CLIP reads
+WIDTHS = (256, 4096)  # of a nameless inversion's vectors; CLIP's words have 768 to 1280
+TOKEN = re.compile(r"<[\w.-]{1,60}>|[\w.-]{1,60}")  # a word that may stand for an inversion
 MAX_RANK = 1024
 MAX_BLOCKS, MAX_CHANNELS = 8, 256  # of an autoencoder; published ones have 4, and 4 to 128
 FAMILIES = ("sd", "sdxl")
@@ -75,7 +78,7 @@ def describe(path: Path) -> AdapterEntry | None:
         return _folder(path)
     if path.suffix != ".safetensors":
         return None
-    return _file(path, path.stem, headers.read(path))
+    return _file(path, path.stem, headers.read(path), {})
 
 
 def _folder(folder: Path) -> AdapterEntry | None:
@@ -84,7 +87,9 @@ def _folder(folder: Path) -> AdapterEntry | None:
     file = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if file is not None:
         check_inside(folder)
-        made = _file(file, folder.name, headers.read(file))
+        beside = folder / "adapter_config.json"
+        told = read_json(beside) if beside.is_file() else {}
+        made = _file(file, folder.name, headers.read(file), told)
         if made is None:
             raise BadCheckpoint(f"{folder.name}/{file.name} is no adapter that this studio knows.")
         return made
@@ -107,7 +112,8 @@ def _folder(folder: Path) -> AdapterEntry | None:
     )
 
 
-def _file(file: Path, id: str, header: Header) -> AdapterEntry | None:
+def _file(file: Path, id: str, header: Header, told: dict[str, Any]) -> AdapterEntry | None:
+    """The adapter in a file; `told` is what peft's own configuration beside it says."""
     names = list(header.shapes)
     spec = {k.removeprefix("modelspec."): v for k, v in header.metadata.items()}
     said: dict[str, Any] = {
@@ -131,11 +137,14 @@ def _file(file: Path, id: str, header: Header) -> AdapterEntry | None:
     if any(keys.values()):
         modules = _modules(file.name, header, keys)
         rank = max(header.shapes[roles[DOWN]][0] for roles in modules.values())
-        alphas = _alphas(file, header)
+        alphas = _alphas(file, header, told)
         return AdapterEntry(**said, kind="lora", modules=modules, rank=rank, alphas=alphas)
     vectors = _vectors(header)
     if vectors:
-        trigger = next((n for n in names if n.startswith("<")), id)[:100]
+        named = (n for n in names if n.startswith("<") and TOKEN.fullmatch(n))
+        trigger = next(named, id[:60])
+        if not TOKEN.fullmatch(trigger):
+            raise BadCheckpoint(f"{file.name} is not of a family that this studio knows.")
         return AdapterEntry(**said, kind="embedding", trigger=trigger, vectors=vectors)
     if any(ldm.VAE + name in names or name in names for name in LDM_VAE):
         bare = {
@@ -184,10 +193,9 @@ def _modules(
     return dict(modules)
 
 
-def _alphas(file: Path, header: Header) -> dict[str, float]:
+def _alphas(file: Path, header: Header, peft: dict[str, Any]) -> dict[str, float]:
     """α by part where no tensor holds it: diffusers' metadata, or peft's `adapter_config.json`."""
-    beside = file.with_name("adapter_config.json")
-    said = {f"unet.{k}": v for k, v in read_json(beside).items()} if beside.is_file() else {}
+    said = {f"unet.{k}": v for k, v in peft.items()}
     if "lora_adapter_metadata" in header.metadata:
         try:
             told = json.loads(header.metadata["lora_adapter_metadata"])
@@ -200,6 +208,7 @@ def _alphas(file: Path, header: Header) -> dict[str, float]:
             kind = key.rpartition(".")[2]
             raise BadCheckpoint(f"{file.name} is a LoRA with {kind}, which is not applied here.")
     found = {part: said.get(f"{part}.lora_alpha") for part in ("unet", *SLOTS.values())}
+    bounds.check({f"{part}.lora_alpha": a for part, a in found.items()}, file.name)
     return {part: float(a) for part, a in found.items() if isinstance(a, int | float)}
 
 
@@ -212,8 +221,9 @@ def _vectors(header: Header) -> dict[str, str]:
     if set(shapes) <= set(SLOTS):
         return {SLOTS[name]: name for name in shapes}
     if len(shapes) == 1:
-        (name,) = shapes
-        return {"": name} if name == "emb_params" or "." not in name else {}
+        ((name, shape),) = header.shapes.items()
+        plausible = len(shape) == 2 and "." not in name and WIDTHS[0] <= shape[1] <= WIDTHS[1]
+        return {"": name} if name == "emb_params" or name[0] == "<" or plausible else {}
     return {}
 
 

@@ -91,6 +91,39 @@ def test_alpha_is_read_off_peft_s_configuration(tmp_path):
     assert adapters.describe(folder).alphas["unet"] == 8.0
 
 
+@pytest.mark.parametrize("alpha", ["1e400", "NaN", "-Infinity", "1" + "0" * 400])
+def test_an_alpha_without_end_is_refused(tmp_path, alpha):
+    said = f'{{"unet.lora_alpha": {alpha}}}'
+    with pytest.raises(BadCheckpoint, match=r"says unet.lora_alpha = .*, which no checkpoint"):
+        adapters.describe(file(tmp_path, pair(), lora_adapter_metadata=said))
+
+
+def test_a_stray_configuration_says_nothing_of_a_loose_file(tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"lora_alpha": 8, "use_dora": True}))
+    assert adapters.describe(file(tmp_path, pair())).alphas == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "trigger"),
+    [
+        ("<mug>", (768,), "<mug>"),
+        ("<mug>", (2, 16), "<mug>"),
+        ("emb_params", (3, 768), "made"),
+        ("vectors", (3, 768), "made"),
+        ("<img src=x onerror=a()>", (3, 768), "made"),
+        ("<" + "m" * 61 + ">", (3, 768), "made"),
+    ],
+)
+def test_an_inversion_is_told_by_its_names_or_its_sides(tmp_path, name, shape, trigger):
+    found = adapters.describe(file(tmp_path, {name: torch.zeros(shape)}))
+    assert (found.kind, found.trigger) == ("embedding", trigger)
+
+
+@pytest.mark.parametrize("shape", [(2,), (768,), (2, 16), (2, 8192), (80, 768)])
+def test_one_tensor_of_no_name_and_other_sides_is_no_inversion(tmp_path, shape):
+    assert adapters.describe(file(tmp_path, {"w": torch.zeros(shape)})) is None
+
+
 def test_another_autoencoder_of_other_channels_is_refused(tmp_path, base):
     folder = tmp_path / "vae16"
     folder.mkdir()
@@ -119,7 +152,7 @@ def test_an_autoencoder_beyond_all_bounds_is_refused(tmp_path, fields):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"_class_name": "AutoencoderKL"} | fields))
     file(folder, {"x": torch.zeros(1)}, "diffusion_pytorch_model")
-    with pytest.raises(BadCheckpoint, match=r"its configuration says .*, which no checkpoint needs"):
+    with pytest.raises(BadCheckpoint, match=r"its configuration says .*, which no"):
         adapters.describe(folder)
 
 
