@@ -24,13 +24,13 @@ class Worn:
     """A checkpoint with another autoencoder, or another tiny decoder, or both."""
 
     def __init__(self, base: Checkpoint, vae: Autoencoder | None, tiny: TinyDecoder | None) -> None:
-        self._base = base
+        self.base = base
         self.tiny = tiny or base.tiny
         self.decode = vae.decode if vae else base.decode
         self.embed = vae.embed if vae else base.embed
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._base, name)
+        return getattr(self.base, name)
 
 
 def autoencoder(entry: AdapterEntry, base: Checkpoint) -> Autoencoder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from studio.checkpoints.checkpoint import Checkpoint
 
@@ -12,8 +12,9 @@ from studio.checkpoints.checkpoint import Checkpoint
 class Cache:
     """Ids to loaded checkpoints. One thread uses it."""
 
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
+    def __init__(self, budget: int, used: Callable[[], Collection[str]] = tuple) -> None:
+        """`used` names those that stay whatever the budget: runs hold them."""
+        self.budget, self._in_use = budget, used
         self._held: OrderedDict[str, Checkpoint] = OrderedDict()
         self.seconds: dict[str, float] = {}  # what loading each took the last time
         self._used: dict[str, float] = {}  # when each was, on the monotonic clock
@@ -32,8 +33,9 @@ class Cache:
             loaded = load()
             self.seconds[id] = time.perf_counter() - start
             self._held[id] = loaded
-            while len(self._held) > 1 and self.bytes > self.budget:
-                self._held.popitem(last=False)
+            for other in self.leaving(0):
+                if other != id:
+                    del self._held[other]
         self._held.move_to_end(id)
         self._used[id] = time.monotonic()
         return self._held[id]
@@ -53,10 +55,12 @@ class Cache:
 
     def leaving(self, more: int) -> tuple[str, ...]:
         """Which go, the one used longest ago first, so that `more` bytes fit the budget."""
-        left, going = self.bytes + more, []
+        left, going, used = self.bytes + more, [], self._in_use()
         for id, checkpoint in self._held.items():
             if left <= self.budget:
                 break
+            if id in used:
+                continue
             going.append(id)
             left -= checkpoint.bytes
         return tuple(going)

@@ -6,6 +6,7 @@ They stay under a byte budget, and the one used longest ago leaves first.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Collection
 
 from studio.checkpoints import budget
 from studio.checkpoints.cache import Cache
@@ -15,7 +16,7 @@ from studio.checkpoints.conditions import Asked, Condition
 from studio.checkpoints.entry import Entry
 from studio.checkpoints.families import controlnet
 from studio.checkpoints.families.controlnet import Control
-from studio.checkpoints.load import load
+from studio.checkpoints.load import load, offline
 from studio.checkpoints.meter import Meter
 from studio.checkpoints.place import Place
 from studio.controls import MAX_CONTROLS
@@ -33,12 +34,14 @@ class Residents:
     """Belongs to the worker thread."""
 
     def __init__(self, settings: Settings, catalog: Catalog, device: str) -> None:
+        offline()
         self.catalog = catalog
         self._settings = settings
         self.probe = machine.probe(device, settings.dtype, settings.attention)
         machine.use(self.probe.attention)
         self.place = Place(device, self.probe.dtype, settings.offload, settings.quantise)
-        self._cache = Cache(settings.cache_bytes)
+        self.used: Callable[[], Collection[str]] = tuple  # those that runs hold stay
+        self._cache = Cache(settings.cache_bytes, lambda: self.used())
         self._painters: dict[str, Painter] = {}
         self._damaged: dict[str, str] = {}  # what was said when they did not load
         self._prompts: OrderedDict[tuple[str, Asked, tuple], Condition] = OrderedDict()
@@ -95,7 +98,8 @@ class Residents:
         going = set(self._cache.leaving(0 if id in self else need.weights)) - {id}
         whole = need.weights + need.activations
         lacking = int(whole / (1 - budget.SLACK)) - free - sum(b for o, b in held if o in going)
-        going |= set(budget.leaving([pair for pair in held if pair[0] not in going], lacking))
+        stay = going | set(self.used())
+        going |= set(budget.leaving([pair for pair in held if pair[0] not in stay], lacking))
         room = free + sum(b for other, b in held if other in going)
         way = budget.plan(need, room, where)
         return Fit(
@@ -142,9 +146,10 @@ class Residents:
         entry, entries = self.catalog[id], self.catalog.entries
         others = {other: entries[other] for other in entry.needs if other in entries}
         fit = self.plan(id)
+        while fit.plan != "none" and self._make_room(fit):
+            fit = self.plan(id)  # anew: what went may have freed less than it took
         if fit.plan == "none":
             raise OutOfMemory(fit.sentence)
-        self._make_room(fit)
         offload = {"whole": "none", "model offload": "model", "sequential offload": "sequential"}
         read = progress.read if isinstance(progress, Meter) else lambda component, count: None
         where = self._where(entry).with_(offload=offload[fit.plan], read=read)
@@ -153,14 +158,20 @@ class Residents:
         self._painters[id] = Painter(checkpoint)
         return checkpoint
 
-    def _make_room(self, fit: Fit) -> None:
-        """Let those go without which there is no memory to load; the rest leave afterwards."""
+    def _make_room(self, fit: Fit) -> bool:
+        """Let those go without which there is no memory to load; whether any went.
+
+        The rest leave afterwards.
+        """
+        gone = False
         for id in fit.leaves:
             free, _ = machine.room(self.place)
             if free * (1 - budget.SLACK) >= fit.weights + fit.activations:
-                return
+                break
             self.drop(id)
             machine.release(self.place)
+            gone = True
+        return gone
 
     def control(self, id: str) -> Control:
         """A control's network, loaded if need be. Raises NotFound, BadCheckpoint.

@@ -133,7 +133,8 @@ class Run:
     def signature(self) -> tuple:
         """Runs with equal signatures can share a forward."""
         alone = self.ticket.id if self.ticket.request.alone else None
-        return (self.checkpoint.entry.id, self.shape, shapes(self.conditions["cond"]), alone)
+        copy = id(getattr(self.checkpoint, "base", self.checkpoint))  # two of one id may be loaded
+        return (copy, self.shape, shapes(self.conditions["cond"]), alone)
 
     def names(self) -> tuple[str, ...]:
         """The rows that the question on the table needs, of "uncond" and "cond"."""

@@ -46,6 +46,7 @@ class Worker:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.residents = Residents(settings, catalog, pick_device(settings.device))
+        self.residents.used = self._used
         self.audience = audience or Audience()
         self.shelf = Shelf(settings.record_bytes)
         self.jobs = Jobs()
@@ -127,6 +128,11 @@ class Worker:
     def uses(self, id: str) -> int:
         """How many runs use a checkpoint or wait for it."""
         return sum(ticket.model == id for ticket in self._tickets())
+
+    def _used(self) -> set[str]:
+        """Those that runs hold: one that left and was loaded again would be there twice."""
+        runs = [*self.running, *(run for run, _ in self.decoding)]
+        return {run.checkpoint.entry.id for run in runs}
 
     # A run's stages
 

@@ -31,3 +31,13 @@ def test_the_time_of_loading_is_kept():
     cache = Cache(30)
     fill(cache, "a")
     assert cache.seconds["a"] >= 0
+
+
+def test_one_in_use_stays_and_the_next_oldest_goes():
+    used = {"a"}
+    cache = Cache(20, lambda: used)
+    fill(cache, "a", "b", "c")
+    assert set(cache.ids()) == {"a", "c"} and cache.leaving(0) == ()
+    used.clear()
+    fill(cache, "d")
+    assert set(cache.ids()) == {"c", "d"}

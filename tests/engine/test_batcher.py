@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from studio.checkpoints.autoencoders import Worn
 from studio.engine import batcher
 from studio.errors import OutOfMemory
 from tests.engine.closed import Closed, start
@@ -90,3 +91,16 @@ def test_between_two_forwards_of_a_split_question_a_stop_is_heard():
     run.ticket.cancelled = True
     answers, _, _ = batcher.ask([run], 2)
     assert answers is None and checkpoint.sizes == []
+
+
+def test_runs_of_two_copies_of_a_checkpoint_share_no_forward():
+    one, other = Closed(), Closed()
+    runs = [start(one), start(other, seed=1), start(one, seed=2)]
+    assert batcher.choose(runs, lambda run: 32) == [runs[0], runs[2]]
+
+
+def test_runs_that_differ_in_their_autoencoder_alone_share_a_forward():
+    checkpoint = Closed()
+    checkpoint.embed = None
+    runs = [start(checkpoint), start(Worn(checkpoint, None, None), seed=1)]
+    assert batcher.choose(runs, lambda run: 32) == runs

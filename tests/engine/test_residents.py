@@ -4,7 +4,7 @@ from studio.checkpoints.catalog import scan
 from studio.checkpoints.conditions import Asked
 from studio.engine import residents as module
 from studio.engine.residents import Residents
-from studio.errors import BadCheckpoint, NotFound
+from studio.errors import BadCheckpoint, NotFound, OutOfMemory
 from studio.settings import Settings
 
 
@@ -69,3 +69,25 @@ def test_a_checkpoint_that_does_not_load_is_read_once(residents, monkeypatch):
         with pytest.raises(BadCheckpoint, match="damaged"):
             residents.get("random", quiet)
     assert tried == ["random"]
+
+
+def test_what_a_run_holds_stays_although_the_budget_is_small(models):
+    residents = Residents(Settings(models=models, cache_bytes=1), scan(models), "cpu")
+    shapes = residents.get("shapes", quiet)
+    residents.used = lambda: {"shapes"}
+    residents.get("random", quiet)
+    assert set(residents.ids()) == {"shapes", "random"}
+    assert residents.get("shapes", quiet) is shapes and residents.painter("shapes")
+
+
+def test_where_memory_is_not_given_back_the_lack_is_said_before_anything_is_read(
+    residents, monkeypatch
+):
+    residents.get("shapes", quiet)
+    lacking = residents.plan("random").weights // 2
+    monkeypatch.setattr(residents._cache._held["shapes"], "bytes", 10**12)
+    monkeypatch.setattr(module.machine, "room", lambda place: (lacking, 10**12))
+    monkeypatch.setattr(module, "load", lambda *_: pytest.fail("it was read"))
+    assert residents.plan("random").plan == "whole"
+    with pytest.raises(OutOfMemory, match=r"only .* are free"):
+        residents.get("random", quiet)
