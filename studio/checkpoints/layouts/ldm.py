@@ -19,6 +19,7 @@ UNET, VAE = "model.diffusion_model.", "first_stage_model."
 MARK = UNET + "input_blocks.0.0.weight"
 HEAD = 64  # numbers in one
 WORDS = 49408  # of CLIP's vocabulary
+MAX_BLOCKS = 64  # on the way down; XL's has 9
 TIMES = 256  # numbers that each size is spread over, in XL
 
 
@@ -38,7 +39,10 @@ def unet(name: str, all_shapes: Shapes) -> dict[str, Any]:
     s = _below(all_shapes, UNET)
     levels: list[tuple[int, int, int]] = []  # width, resnets, depth of attention
     width, count, depth, block = 0, 0, 0, 1
-    while any(key.startswith(f"input_blocks.{block}.") for key in s):
+    there = {key.split(".", 2)[1] for key in s if key.startswith("input_blocks.")}
+    if len(there) > MAX_BLOCKS:
+        raise BadCheckpoint(f"{name} holds a UNet of a build that this studio does not know.")
+    while str(block) in there:
         here = f"input_blocks.{block}."
         if f"{here}0.op.weight" in s:
             levels.append((width, count, depth))
