@@ -15,6 +15,7 @@ from studio.errors import BadCheckpoint
 
 MAX_JSON = 4 * 2**20  # bytes
 MAX_READ, MAX_FILES = 64 * 2**20, 10_000  # the largest tokenizer.json has 35 MB
+MAX_WORDS, MAX_EXAMPLES = 200, 50  # letters of what is shown in a line; prompts to try
 READ_WHOLE = (".json", ".txt", ".md", ".model", ".png")  # files that somebody reads as a whole
 
 
@@ -92,14 +93,15 @@ def words(folder: Path) -> dict[str, Any]:
     matter = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     licence = re.search(r"^license:\s*(\S+)", matter[1], re.MULTILINE) if matter else None
     defaults, examples = said.get("defaults", {}), said.get("examples", ())
+    shown = examples if isinstance(examples, list) else []
     return {
         "id": folder.name,
         "folder": folder,
-        "title": str(said.get("title", folder.name)),
-        "knows": str(said.get("knows", "")),
+        "title": str(said.get("title", folder.name))[:MAX_WORDS],
+        "knows": str(said.get("knows", ""))[:MAX_WORDS],
         "licence": str(said.get("licence", licence[1] if licence else "not stated")),
         "defaults": dict(defaults) if isinstance(defaults, dict) else {},
-        "examples": tuple(str(e) for e in examples) if isinstance(examples, list) else (),
+        "examples": tuple(str(e)[:MAX_WORDS] for e in shown[:MAX_EXAMPLES]),
         "card": card[matter.end() :].strip() if matter else card,
         "preferred": said.get("default") is True,
     }

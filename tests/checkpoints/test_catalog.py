@@ -2,6 +2,7 @@ import json
 import logging
 import math
 import os
+import time
 
 import pytest
 
@@ -57,6 +58,23 @@ def test_what_studio_json_says_is_taken_over(models):
     entry = scan(models)["shapes"]
     assert entry.title == "Twelve shapes" and not entry.trained
     assert entry.defaults == {"steps": 8, "guidance": {"scale": 1.0}}
+
+
+def test_what_studio_json_says_at_length_is_cut(models):
+    long = "x" * 900
+    change(models / "shapes" / "studio.json", title=long, knows=long, examples=[long] * 999)
+    entry = scan(models)["shapes"]
+    assert entry.title == entry.knows == entry.examples[0] == "x" * 200
+    assert len(entry.examples) == 50
+
+
+def test_a_network_of_blocks_without_end_is_refused(models):
+    shapes = {f"model.diffusion_model.input_blocks.{k}.0.op.weight": [1] for k in range(9000)}
+    file = models / "endless.safetensors"
+    file.write_bytes(weights(shapes | {"model.diffusion_model.input_blocks.0.0.weight": [4, 4]}))
+    start = time.thread_time()
+    assert "a UNet of a build that" in refused(models, "endless")
+    assert time.thread_time() - start < 2.0
 
 
 @pytest.mark.parametrize("id", ["..", "../random", "/etc", "random/unet", "", "nobody"])
