@@ -16,7 +16,9 @@ from studio.checkpoints import describe, encoders, weights
 from studio.checkpoints.allowed import ALLOWED, LIBRARIES
 from studio.checkpoints.describe import Part
 from studio.checkpoints.entry import Entry, read_json
+from studio.checkpoints.load import reason
 from studio.checkpoints.meter import Meter
+from studio.checkpoints.single import SingleFile
 from studio.errors import BadCheckpoint
 
 log = logging.getLogger(__name__)
@@ -39,6 +41,10 @@ def check(entry: Entry, meter: Meter) -> Generator[None, None, Report]:
         parts = describe.parts(entry)
     except BadCheckpoint as error:
         return Report((str(error),), ())
+    if entry.folder.is_file():
+        meter(f"comparing {entry.id}", None)
+        faults += _single(entry)
+        yield
     for part in parts:
         meter(f"comparing {part.name}", None)
         try:
@@ -57,6 +63,17 @@ def check(entry: Entry, meter: Meter) -> Generator[None, None, Report]:
             broken = yield from _values(entry, part, header, meter)
             faults += broken[:TOLD]
     return Report(tuple(faults), tuple(notes))
+
+
+def _single(entry: Entry) -> list[str]:
+    """Faults of a single file's names and shapes, turned into the library's."""
+    try:
+        return [fault for fault in SingleFile(entry, "cpu").compare().values() if fault]
+    except BadCheckpoint as error:
+        return [str(error)]
+    except Exception as error:  # the library's conversion raises of every kind on odd names
+        log.info("%s is not compared", entry.id, exc_info=error)
+        return [f"{entry.id} does not load: {reason(error, entry.folder)}."]
 
 
 def fits(entry: Entry, part: Part) -> tuple[list[str], list[str]]:

@@ -1,6 +1,8 @@
 """What `check` finds without loading: the authors' DiT is read as well as its autoencoder."""
 
+import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from studio.checkpoints import budget, describe
@@ -8,7 +10,8 @@ from studio.checkpoints.catalog import only
 from studio.checkpoints.checks import check
 from studio.checkpoints.meter import Meter
 from studio.checkpoints.place import Place
-from tests.checkpoints.test_convert import official
+from tests.checkpoints.ldm_writer import write_ldm
+from tests.checkpoints.test_convert import KINDS, SPEC, official
 
 
 def checked(path):
@@ -39,3 +42,20 @@ def test_nan_in_the_authors_dit_is_found(tmp_path):
     save_file(tensors, file)
     (fault,) = checked(folder).faults
     assert "blocks.1.attn.proj.weight holds NaN" in fault
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_file_is_compared_with_its_networks(tmp_path, kind):
+    file = tmp_path / f"{kind}.safetensors"
+    write_ldm(KINDS[kind](tmp_path / "made"), file, kind, SPEC)
+    assert checked(file).faults == ()
+    with safe_open(file, "pt") as held:
+        said = held.metadata()
+    tensors = load_file(file)
+    del tensors["first_stage_model.decoder.norm_out.weight"]
+    name = "model.diffusion_model.time_embed.2.bias"
+    tensors[name] = torch.zeros(len(tensors[name]) + 1)
+    save_file(tensors, file, said)
+    faults = checked(file).faults
+    assert any(f"{kind}/vae" in fault for fault in faults), faults
+    assert any(f"{kind}/unet" in fault and "shape" in fault for fault in faults), faults
