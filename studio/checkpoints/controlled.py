@@ -17,7 +17,7 @@ from studio.checkpoints.entry import Entry, check_inside, read_json, words
 from studio.checkpoints.fingerprint import weights_sha256
 from studio.errors import BadCheckpoint, BadRequest
 
-MAX_SCALE, MAX_GUIDANCE = 2.0, 50.0  # of what a control may advise
+MAX_SCALE, MAX_GUIDANCE, MAX_SETTING = 2.0, 50.0, 1e6  # of what a control may advise
 FAMILY_NAMES = {
     "sd": "Stable Diffusion",
     "sdxl": "Stable Diffusion XL",
@@ -76,7 +76,7 @@ def is_control(folder: Path) -> bool:
     """Whether a folder holds a control network; raises BadCheckpoint for JSON that is none."""
     if (folder / "model_index.json").is_file() or not (folder / "config.json").is_file():
         return False
-    return read_json(folder / "config.json").get("_class_name") in KINDS
+    return str(read_json(folder / "config.json").get("_class_name")) in KINDS
 
 
 def describe(folder: Path) -> ControlEntry:
@@ -101,12 +101,16 @@ def describe(folder: Path) -> ControlEntry:
         card=said["card"],
         config=config,
         preprocessor=str(own.get("preprocessor", "")),
-        settings=tuple((str(k), float(v)) for k, v in numbers if isinstance(v, int | float)),
+        settings=tuple((str(k), float(v)) for k, v in numbers if _finite(v)),
         base=str(own.get("base", "")),
         base_sha256=str(own.get("base_sha256", "")),
         scale=_within(own.get("scale"), MAX_SCALE) or 1.0,
         guidance=_within(own.get("guidance"), MAX_GUIDANCE),
     )
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= MAX_SETTING
 
 
 def _within(value: Any, most: float) -> float | None:
@@ -181,7 +185,9 @@ def _channels(config: dict[str, Any]) -> Any:
     if config["_class_name"] == ADAPTER:
         own = config.get("in_channels", 3)
         return 3 if own == 1 else own
-    extra = config.get("extra_conditioning_channels", 0)  # SD3's for inpainting read a mask
+    extra = config.get("extra_conditioning_channels") or 0  # SD3's for inpainting read a mask
+    if not isinstance(extra, int):
+        return str(extra)  # no whole number: nothing that equals 3
     return 3 + extra if extra else config.get("conditioning_channels", 3)
 
 

@@ -47,6 +47,12 @@ def one(request, tmp_path):
     return base(tmp_path)
 
 
+@pytest.mark.parametrize("extra", ["1", [1], 1.5, {"a": 1}])
+def test_channels_that_are_no_number_are_refused_in_words(one, extra):
+    with pytest.raises(BadRequest, match="wants a picture of"):
+        check_fit(control(LINES | {"extra_conditioning_channels": extra}), one)
+
+
 @pytest.mark.parametrize("config", [LINES, FEATURES], ids=["net", "adapter"])
 def test_a_control_of_the_same_widths_fits(one, config):
     check_fit(control(config), one)
