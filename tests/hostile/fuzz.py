@@ -7,6 +7,7 @@ prints what came of them.
 from __future__ import annotations
 
 import json
+import math
 import random
 import resource
 import shutil
@@ -20,7 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from studio.checkpoints import headers
-from studio.checkpoints.catalog import only
+from studio.checkpoints.catalog import only, scan
 from studio.errors import BadCheckpoint
 
 NASTY: list[Any] = [
@@ -57,6 +58,75 @@ def mutated(root: Path, files: int, folders: int, seed: int = 0) -> dict[str, fl
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     counts["grown_mb"] = (after - before) / 1024
     return counts
+
+
+UNET, LORA = "model.diffusion_model.", "lora_unet_mid_block_attentions_0_proj_in"
+STRANGERS: dict[str, dict[str, list[int]]] = {  # single files of each kind, small
+    "ldm": {
+        f"{UNET}input_blocks.0.0.weight": [8, 4, 3, 3],
+        f"{UNET}input_blocks.1.0.in_layers.2.weight": [8, 8, 3, 3],
+        f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [8, 16],
+        f"{UNET}out.2.weight": [4, 8, 3, 3],
+        "first_stage_model.encoder.conv_in.weight": [8, 3, 3, 3],
+        "first_stage_model.decoder.conv_in.weight": [8, 4, 3, 3],
+        "first_stage_model.encoder.down.0.block.0.conv1.weight": [8, 8, 3, 3],
+    },
+    "lora": {f"{LORA}.lora_down.weight": [2, 8], f"{LORA}.lora_up.weight": [8, 2]},
+    "word": {"<mug>": [2, 16]},
+    "vae": {
+        "encoder.conv_in.weight": [8, 3, 3, 3],
+        "decoder.conv_in.weight": [8, 4, 3, 3],
+        "encoder.down.0.block.0.conv1.weight": [8, 8, 3, 3],
+        "decoder.up.0.block.0.conv1.weight": [8, 8, 3, 3],
+    },
+}
+CONTROL = {"_class_name": "ControlNetModel", "conditioning_channels": 3}
+SAID = {"title": "Lines", "control": {"settings": {"low": 0.1}, "scale": 1.0, "guidance": 3.0}}
+
+
+def scanned(root: Path, count: int, seed: int = 0) -> dict[str, int]:
+    """Scan so many of each kind of stranger; none may take the sound one beside it away."""
+    rng = random.Random(seed)
+    (root / "sound.safetensors").write_bytes(_written(STRANGERS["lora"]))
+    counts = {"offered": 0, "refused": 0}
+    for kind in range(count * (len(STRANGERS) + 1)):
+        which = [*STRANGERS, "control"][kind % (len(STRANGERS) + 1)]
+        case = root / ("case" if which == "control" else "case.safetensors")
+        if which == "control":
+            case.mkdir()
+            for name, value in (("config.json", CONTROL), ("studio.json", SAID)):
+                (case / name).write_text(json.dumps(_changed(value, rng)))
+            (case / "model.safetensors").write_bytes(_written({"w": [2]}))
+        else:
+            case.write_bytes(_written(_reshaped(STRANGERS[which], rng)))
+        catalog = scan(root)
+        assert "sound" in catalog.adapters
+        said = catalog.refused.get("case")
+        assert said is None or said.endswith(".")
+        counts["refused" if said else "offered"] += 1
+        shutil.rmtree(case) if case.is_dir() else case.unlink()
+    return counts
+
+
+def _written(shapes: dict[str, list[int]]) -> bytes:
+    entries, at = {}, 0
+    for name, shape in shapes.items():
+        end = at + 4 * math.prod(shape)
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(entries).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(at)
+
+
+def _reshaped(shapes: dict[str, list[int]], rng: random.Random) -> dict[str, list[int]]:
+    """One tensor with fewer, more or other sides, or of another name, or left out."""
+    name = rng.choice(sorted(shapes))
+    rest = {key: shape for key, shape in shapes.items() if key != name}
+    shape = shapes[name]
+    other = rng.choice([None, [], [4], [0, 0], shape[:1], shape[::-1], [*shape, 1], [1] * 8])
+    if other is None:
+        return rest
+    return rest | {rng.choice([name, name, f"{name}.x", name[:-1]]): other}
 
 
 def _refuse(folder: Path) -> None:

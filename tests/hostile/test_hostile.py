@@ -10,7 +10,7 @@ from studio.checkpoints.catalog import only, scan
 from studio.checkpoints.meter import Meter
 from studio.errors import StudioError
 from studio.ui import words
-from tests.hostile.fuzz import mutated
+from tests.hostile.fuzz import mutated, scanned
 from tests.hostile.make import EXACT, FILES, FOLDERS, PICKLES, make
 
 SECONDS, BYTES = 2.0, 256 * 2**20
@@ -78,3 +78,8 @@ def test_mutations_are_refused_or_read_and_nothing_else(tmp_path):
     counts = mutated(tmp_path, files=400, folders=120)
     assert counts["files"] == 400 and counts["folders"] == 120 and counts["slowest"] < SECONDS
     assert counts["refused"] > 200
+
+
+def test_strangers_of_every_kind_leave_the_scan_whole(tmp_path):
+    counts = scanned(tmp_path, 12)
+    assert counts["refused"] > 20 and counts["offered"] + counts["refused"] == 60
