@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ VOCABULARIES = ("tokenizer.json", "spiece.model", "vocab.json", "vocab.txt")
 MAX_CLASSES = 100_000
 
 
-def check_parts(folder: Path, parts: dict[str, tuple[str, ...]]) -> dict[str, Any]:
+def check_parts(folder: Path, parts: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     """The folder's `model_index.json`, its parts being of these classes. Raises BadCheckpoint."""
     index = read_json(folder / "model_index.json")
     for part, classes in parts.items():
