@@ -6,6 +6,7 @@ alone, the mean by the squared error alone (Nichol & Dhariwal 2021, section 3.1)
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,13 +127,11 @@ def untie(model: DiTTransformer2DModel) -> DiTTransformer2DModel:
     return loose.eval()
 
 
-def choose(data: IconData, count: int = CLASSES) -> list[str]:
-    """The concepts that most sets draw, at most `count`, in Unicode's order."""
-    drawn: dict[str, int] = {}
-    for record in data.records:
-        drawn[record.concept] = drawn.get(record.concept, 0) + (not record.held)
+def choose(data: IconData, rows: list[int], count: int = CLASSES) -> list[str]:
+    """The concepts that most of these rows draw, at most `count`, in Unicode's order."""
+    drawn = Counter(data.records[row].concept for row in rows)
     place = {slug: concept.order for slug, concept in data.concepts.items()}
-    often = sorted((s for s in drawn if drawn[s]), key=lambda s: (-drawn[s], place[s], s))
+    often = sorted(drawn, key=lambda s: (-drawn[s], place[s], s))
     return sorted(often[:count], key=lambda s: (place[s], s))
 
 

@@ -63,6 +63,8 @@ RECIPES = {
         decoder=Decoder(workers=2),
         preview=Preview(steps=700),
         unet=Unet(batch=48, steps=3900, workers=2),
+        dit=Dit(width=192, depth=8, steps=3600, workers=1),
+        flow=Flow(width=192, depth=6, steps=3000, workers=1),
     ),
     "full": Recipe(
         text=Text(

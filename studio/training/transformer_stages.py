@@ -44,9 +44,11 @@ TOKENS = 120  # PixArt's pipeline pads every prompt to so many
 def train_dit(args: argparse.Namespace) -> int:
     recipe, data = RECIPES[args.config], dataset.load(args.data)
     config = arguments.spread(with_steps(recipe.dit, args), args)
-    pipe, folder, slugs = base_pipeline(args), args.runs / "dit", dit.choose(data)
+    pipe, folder = base_pipeline(args), args.runs / "dit"
+    rows, _ = subset.rows(data, recipe.concepts)
+    slugs = dit.choose(data, rows)
     place = {slug: number for number, slug in enumerate(slugs)}
-    rows = [i for i in data.train_rows() if data.records[i].concept in place]
+    rows = [i for i in rows if data.records[i].concept in place]
     cache = dit.Cache(
         latents.encode(pipe.vae, data.pixels, rows, device=args.device),
         torch.tensor([place[data.records[i].concept] for i in rows]),

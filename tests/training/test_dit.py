@@ -113,7 +113,7 @@ def test_an_interrupted_transformer_ends_with_the_same_weights(tmp_path, monkeyp
 
 
 def test_classes_are_the_concepts_drawn_most_and_their_words_are_unique(icons):
-    slugs = dit.choose(icons, 4)
+    slugs = dit.choose(icons, icons.train_rows(), 4)
     counts = {s: sum(r.concept == s and not r.held for r in icons.records) for s in icons.concepts}
     assert len(slugs) == 4
     assert min(counts[s] for s in slugs) >= max(counts[s] for s in counts if s not in slugs)
