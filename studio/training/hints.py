@@ -14,6 +14,7 @@ import torch
 from studio.imaging.preprocessors import PREPROCESSORS, draw, strokes
 
 VARIANTS = 4  # hints of each picture; the first with the default settings
+UNSTEADY = (0.0, 0.3, 1.0)  # hands; all of them unsteady, edges would stay a few pixels off the lines
 
 
 def make(kind: str, picture: np.ndarray, seed: int) -> np.ndarray:
@@ -37,23 +38,29 @@ def lines(kind: str, picture: np.ndarray) -> np.ndarray:
 
 
 def roughen(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A scribble of the picture by an unsteady hand: (H, W) uint8 in {0, 255}."""
+    """A scribble of the picture by a hand that is more or less steady: (H, W) uint8 in {0, 255}."""
     height, width = picture.shape[:2]
+    unsteady = random.choice(UNSTEADY)
     drawn = strokes(picture, random.uniform(1.0, 3.0), random.uniform(6, 30))
     kept = [line for line in drawn if random.random() > 0.15]
-    moved = [line + random.normal(0, 0.8, 2) + random.normal(0, 0.5, line.shape) for line in kept]
+    moved = [
+        line + unsteady * (random.normal(0, 0.8, 2) + random.normal(0, 0.5, line.shape))
+        for line in kept
+    ]
     paper = draw([m.astype(np.float32) for m in moved], (height, width), int(random.integers(2, 6)))
-    paper = cv2.remap(paper, *_warp((height, width), random), cv2.INTER_NEAREST)
+    paper = cv2.remap(paper, *_warp((height, width), random, 1.5 * unsteady), cv2.INTER_NEAREST)
     for _ in range(int(random.integers(0, 4))):  # a gap where the pen was lifted
         place = [int(v) for v in (random.uniform(0, width), random.uniform(0, height))]
         cv2.circle(paper, place, int(random.integers(4, 14)), 0, -1)
     return paper
 
 
-def _warp(size: tuple[int, int], random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel is taken from: a smooth shift of about a pixel and a half."""
+def _warp(
+    size: tuple[int, int], random: np.random.Generator, shift_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel is taken from: a smooth shift of about so many pixels."""
     height, width = size
-    coarse = random.normal(0, 1.5, (2, 6, 6)).astype(np.float32)
+    coarse = random.normal(0, shift_px, (2, 6, 6)).astype(np.float32)
     shift = [cv2.resize(c, (width, height), interpolation=cv2.INTER_CUBIC) for c in coarse]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     return x + shift[0], y + shift[1]
