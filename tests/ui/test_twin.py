@@ -251,12 +251,14 @@ def test_guidance_is_drawn_and_its_target_named(page):
     assert page.is_visible(".twin .steer")
     field_of = "document.querySelector('[data-which=guided] canvas').toDataURL()"
     before = page.evaluate(field_of)
-    page.evaluate(
-        """() => { const s = document.querySelector("#twin_scale"); s.value = 8;
-                  s.dispatchEvent(new Event("input", { bubbles: true })); }"""
+    again(
+        page,
+        lambda: page.evaluate(
+            """() => { const s = document.querySelector("#twin_scale"); s.value = 8;
+                      s.dispatchEvent(new Event("input", { bubbles: true })); }"""
+        ),
     )
-    assert page.evaluate(field_of) != before  # at once, before anything is raced
-    page.wait_for_selector(".twin[data-state=climbed]")
+    assert page.evaluate(field_of) != before  # the field that was raced, with the new scale
     assert "is not" in page.inner_text(".twin .steer .said")
     again(page, lambda: page.select_option("#twin_steering", "none"))
     assert page.is_hidden(".twin .steer")

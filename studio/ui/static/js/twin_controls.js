@@ -91,7 +91,6 @@ export class Controls {
     this.scale.addEventListener("input", () => {
       spec.steering.scale = Number(this.scale.value);
       this.said.textContent = spec.steering.scale.toFixed(1);
-      twin.paint(); // the field bends at once; particles follow when they have been run
       twin.changed();
     });
     const scaled = node("span", { className: "joined" });
