@@ -23,7 +23,8 @@ class Settings:
     takes `--field value` for each; arguments win. `queue_limit` is how many runs may wait or
     run at once; `record_bytes` is the memory that recordings of runs may take together;
     `threads` 0 leaves torch's own choice. `models` and `more_models` hold checkpoints, and what
-    the hub gave lies in `hub_folder`, at most `hub_bytes` of it. `dtype`, `attention` and
+    the hub gave lies in `hub_folder`, at most `hub_bytes` of it; `extras` holds networks that
+    `python -m studio extras install` fetched. `dtype`, `attention` and
     `offload` "auto" are chosen by a probe of the device; see docs/checkpoints.md.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     allow_hub: bool = False
     hub_folder: Path = ROOT / "data" / "hub"
     hub_bytes: int = 40 * 2**30
+    extras: Path = ROOT / "data" / "extras"
 
     @staticmethod
     def from_env(env: Mapping[str, str] | None = None, **arguments: object) -> Settings:

@@ -32,6 +32,7 @@ def test_nothing_given_gives_the_defaults():
         ("allow_hub", "yes", True),
         ("hub_folder", "/srv/hub", Path("/srv/hub").resolve()),
         ("hub_bytes", "3000000", 3_000_000),
+        ("extras", "/srv/extras", Path("/srv/extras").resolve()),
     ],
 )
 def test_each_field_is_read_from_its_variable(name, text, value):
