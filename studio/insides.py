@@ -1,7 +1,8 @@
 """What the Models tab asks of a checkpoint's networks, and what it is answered: plain values.
 
 A picture through the autoencoder and back, one forward of the denoiser looked at block by block,
-and a transformer's gates over t. This module knows neither torch nor gradio.
+a transformer's gates over t, and where each token of a prompt is attended to. This module knows
+neither torch nor gradio.
 """
 
 from __future__ import annotations
@@ -100,6 +101,61 @@ class Gates:
     mlp: tuple[tuple[float, ...], ...]  # empty where a block has one gate only
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What stands in one place of the text that a network attends to, or in several of a kind.
+
+    All padding is one token, the last. `encoder` names whose token it is where several encoders
+    speak one behind the other; else "".
+    """
+
+    text: str
+    kind: Literal["begin", "word", "end", "padding"]
+    encoder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Where the picture attends to each token: softmax(QKᵀ), the mean over some layers' heads.
+
+    A map is (rows, columns) bytes, row by row: 255 stands for the token's own `peaks` entry, the
+    largest probability of that map. `shares` are the means over the positions. With what is kept
+    for the picture itself they sum to 1.
+    """
+
+    name: str  # "all"; "16×16", the layers of one resolution; or "first", "middle", "last" third
+    layers: int
+    rows: int
+    columns: int
+    maps: tuple[bytes, ...]  # one a token
+    peaks: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What one forward on a noised picture attended to, conditional, without guidance.
+
+    `unshown` counts the prompt's tokens beyond those that have a map; `pooled` says that the text
+    acts beside all attention too, as one vector that joins the time.
+    """
+
+    id: str
+    share: float  # t/T that was asked at
+    t: float
+    logsnr: float | None  # None where it is infinite
+    kind: Literal["cross", "joint"]  # joint: the picture attends to itself in the same softmax
+    heads: int
+    pooled: bool
+    side: int
+    picture: bytes  # PNG, as it was cut
+    xt: bytes  # PNG
+    x0: bytes  # PNG, what the network makes of it
+    tokens: tuple[Token, ...]
+    heats: tuple[Heat, ...]  # "all" first
+    unshown: int = 0
+
+
 class Insides(Protocol):
     """The engine's verbs that look inside a checkpoint; it is loaded if need be. Pictures are the
     bytes of a PNG, JPEG or WebP. Every method may raise StudioError; none needs torch here."""
@@ -116,6 +172,12 @@ class Insides(Protocol):
 
     def gates(self, id: str, points: int = 17) -> Gates:
         """Raises BadRequest for a network without adaLN gates."""
+        ...
+
+    def attention(
+        self, id: str, picture: bytes, share: float, prompt: str, seed: int = 0
+    ) -> Attention:
+        """Raises BadRequest without a prompt, and for a network that attends to no text."""
         ...
 
 

@@ -17,6 +17,7 @@ from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
 from studio.checkpoints.inversion import Inversions
 from studio.checkpoints.place import place
+from studio.checkpoints.spoken import Said, said
 from studio.checkpoints.tokens import tokens
 from studio.checkpoints.weighting import Laid, count_pieces, lay, lay_pieces, weigh
 from studio.prompting import Tokens
@@ -117,6 +118,10 @@ class TextEncoder:
     def tokens(self, prompt: str) -> Tokens:
         """How many tokens the prompt has, of how many that are read."""
         return tokens(self.tokenizer, prompt, self.length, self.pieced)
+
+    def said(self, prompt: str, encoder: str = "") -> tuple[Said, ...]:
+        """What stands at each place of the first reading."""
+        return said(self.tokenizer, self._lay(prompt, 1)[0], encoder)
 
     def learn(self, id: str, vectors: Tensor) -> None:
         """Take the vectors (n, D) of a textual inversion; see `inversion`."""

@@ -13,6 +13,7 @@ from studio.checkpoints import spiece
 from studio.checkpoints.encoders import encoder
 from studio.checkpoints.entry import read_json
 from studio.checkpoints.place import place
+from studio.checkpoints.spoken import Said, said
 from studio.checkpoints.tokens import tokens
 from studio.checkpoints.weighting import Laid, lay, weigh
 from studio.prompting import Tokens
@@ -49,6 +50,10 @@ class T5:
     def tokens(self, prompt: str) -> Tokens:
         """How many tokens the prompt has, of how many that are read."""
         return tokens(self.tokenizer, prompt, self.length, pieced=False, marks=1)
+
+    def said(self, prompt: str, encoder: str = "") -> tuple[Said, ...]:
+        """What stands at each place of the context."""
+        return said(self.tokenizer, lay(self.tokenizer, prompt, self.length), encoder)
 
     def unread(self, text: str) -> int:
         """How many of the prompt's tokens lie beyond the length."""

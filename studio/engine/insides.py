@@ -56,6 +56,16 @@ class Insides:
         self._with_network(id)
         return self._job("lab_blocks", "gates", id, points)
 
+    def attention(
+        self, id: str, picture: bytes, share: float, prompt: str, seed: int = 0
+    ) -> insides.Attention:
+        insides.check(share, prompt, seed)
+        entry = self._with_network(id)
+        if not prompt.strip():
+            raise BadRequest("Write a prompt first; its words are looked for in the picture.")
+        rgb = _square(entry, picture)
+        return self._job("lab_attention", "attention", id, rgb, float(share), prompt, seed)
+
     def _with_network(self, id: str) -> Entry:
         entry = self._catalog[id]
         if not entry.trained or not entry.parameters:

@@ -15,6 +15,7 @@ from studio.checkpoints.checkpoint import Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions, Residuals
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.parts import Autoencoder, network, size
+from studio.checkpoints.spoken import Said
 from studio.checkpoints.text import TextEncoder
 from studio.checkpoints.text_t5 import T5
 from studio.diffusion.path import from_config
@@ -52,6 +53,10 @@ class Flux:
             strength = asked.strength or STRENGTH
             parts["guidance"] = torch.tensor(strength, device=self.device)
         return parts
+
+    def said(self, prompt: str) -> tuple[Said, ...]:
+        """What stands at each place of the context."""
+        return self.t5.said(prompt)
 
     @torch.no_grad()
     def predict(

@@ -15,6 +15,7 @@ from studio.checkpoints.checkpoint import Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.parts import Autoencoder, network, size
+from studio.checkpoints.spoken import Said
 from studio.checkpoints.text_t5 import T5
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
@@ -46,6 +47,10 @@ class PixArt:
         """The text in small letters, as the authors' training captions were."""
         states, mask = self.text.masked(asked.text.lower().strip())
         return {"context": states, "mask": mask}
+
+    def said(self, prompt: str) -> tuple[Said, ...]:
+        """What stands at each place of the context."""
+        return self.text.said(prompt.lower().strip())
 
     @torch.no_grad()
     def predict(self, x: Tensor, t: Sequence[float], conditions: Conditions) -> Tensor:

@@ -24,6 +24,7 @@ from studio.checkpoints.folder import Folder
 from studio.checkpoints.parts import Autoencoder, size
 from studio.checkpoints.similar import Captions
 from studio.checkpoints.single import SingleFile
+from studio.checkpoints.spoken import Said
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
@@ -88,6 +89,10 @@ class StableDiffusion:
             return {}
         beyond = asked.strength - 1.0 if asked.strength else 0.0
         return {"strength": torch.tensor(beyond, device=self.device)}
+
+    def said(self, prompt: str) -> tuple[Said, ...]:
+        """What stands at each place of the context; two encoders say the same at each."""
+        return self.text.said(prompt)
 
     def pieces(self, prompt: str) -> int:
         """How many readings of its encoders hold the whole prompt."""

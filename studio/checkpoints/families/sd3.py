@@ -16,6 +16,7 @@ from studio.checkpoints.checkpoint import Progress
 from studio.checkpoints.conditions import Asked, Condition, Conditions, Residuals
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.parts import Autoencoder, network, size
+from studio.checkpoints.spoken import Said
 from studio.checkpoints.text import TextEncoder
 from studio.checkpoints.text_t5 import T5
 from studio.diffusion.path import from_config
@@ -57,6 +58,14 @@ class StableDiffusion3:
             long = self.t5.context(asked.text)
         context = torch.cat([F.pad(short, (0, width - short.shape[1])), long])
         return {"context": context, "pooled": torch.cat([pooled for _, pooled in each])}
+
+    def said(self, prompt: str) -> tuple[Said, ...]:
+        """What stands at each place of the context: the CLIPs' tokens, then T5's or none."""
+        nothing = (Said("", "padding", "T5"),) * TOKENS
+        return (
+            *self.clips[0].said(prompt, "CLIP"),
+            *(self.t5.said(prompt, "T5") if self.t5 else nothing),
+        )
 
     @torch.no_grad()
     def predict(
