@@ -13,6 +13,7 @@ from studio.errors import BadCheckpoint
 
 CLIP = ("CLIPTokenizer", "CLIPTokenizerFast")
 T5 = ("T5Tokenizer", "T5TokenizerFast")
+BERT = ("BertTokenizer", "BertTokenizerFast")
 SCHEDULERS = (
     "DDIMScheduler",
     "DDPMScheduler",
@@ -45,7 +46,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {  # part → classes, the usual one first
     "text_encoder": ("CLIPTextModel", "BertModel", "CLIPTextModelWithProjection", "T5EncoderModel"),
     "text_encoder_2": ("CLIPTextModelWithProjection", "T5EncoderModel", "CLIPTextModel"),
     "text_encoder_3": ("T5EncoderModel",),
-    "tokenizer": (*CLIP, *T5, "BertTokenizer", "BertTokenizerFast"),
+    "tokenizer": (*CLIP, *T5, *BERT),
     "tokenizer_2": (*CLIP, *T5),
     "tokenizer_3": T5,
     "controlnet": ("ControlNetModel",),

@@ -23,6 +23,7 @@ NAMES = {
 TOLD = (  # fields of a scheduler that say which path and which prediction it is
     "beta_schedule", "beta_start", "beta_end", "num_train_timesteps", "prediction_type",
     "timestep_spacing", "rescale_betas_zero_snr", "shift", "use_dynamic_shifting", "variance_type",
+    "use_flow_sigmas", "flow_shift",
 )  # fmt: skip
 AUTHORS = "DiT"  # the kind of a transformer in its authors' names, which is held in float32
 GROUPS = {  # a single file's own prefixes, and the part that each is
@@ -74,7 +75,10 @@ def scheduler(entry: Entry) -> tuple[tuple[str, str], ...]:
         return ()
     said = read_json(file)
     fields = [("class", str(said.get("_class_name", ""))[:60])]
-    fields += [(k, json.dumps(said[k])[:60].strip('"')) for k in TOLD if said.get(k) is not None]
+    told = [k for k in TOLD if said.get(k) is not None]
+    if said.get("use_flow_sigmas"):  # then its betas are not used
+        told = [k for k in told if not k.startswith(("beta_", "rescale_"))]
+    fields += [(k, json.dumps(said[k])[:60].strip('"')) for k in told]
     return tuple(fields)
 
 

@@ -83,6 +83,20 @@ class TextEncoder:
         return torch.cat([self._weighed("hidden", each, read(each), read) for each in laid])
 
     @torch.no_grad()
+    def hidden_and_mask(self, prompt: str) -> tuple[Tensor, Tensor]:
+        """(T, D) without attending to padding, and the mask (T): 1 where a token is. One reading.
+
+        PixArt's pipeline masks so, whatever the encoder's configuration says.
+        """
+
+        def read(laid: Laid) -> Tensor:
+            mask = laid.mask[None].to(self.device)
+            return self.model(self._ids(laid), attention_mask=mask)[0][0].float()
+
+        laid = lay(self.tokenizer, prompt, self.length)
+        return self._weighed("masked", laid, read(laid), read), laid.mask.to(self.device)
+
+    @torch.no_grad()
     def penultimate(self, prompt: str, count: int = 1) -> tuple[Tensor, Tensor | None]:
         """(count·T, D) of the layer before the last, which SDXL attends to; CLIP's pooled (P,).
 

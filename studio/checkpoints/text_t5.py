@@ -43,7 +43,7 @@ class T5:
         return self._weighed(text, masked=False)[0]
 
     @torch.no_grad()
-    def masked(self, text: str) -> tuple[Tensor, Tensor]:
+    def hidden_and_mask(self, text: str) -> tuple[Tensor, Tensor]:
         """(T, D) without attending to padding, and the mask (T): 1 where a token is."""
         return self._weighed(text, masked=True)
 

@@ -37,12 +37,16 @@ class Counter:
         index = read_json(folder / "model_index.json")
         name = part_class(entry.id, "tokenizer", index.get("tokenizer"))
         config = read_json(folder / "text_encoder" / "config.json")
-        kind = getattr(importlib.import_module("transformers"), name)
-        self._tokenizer = kind.from_pretrained(folder / "tokenizer", local_files_only=True)
-        room = config.get("max_position_embeddings", 77)
-        self._length = min(self._tokenizer.model_max_length, room)
-        self._pieced = str(config.get("model_type", "")).startswith("clip")
+        made = getattr(importlib.import_module("transformers"), name)
+        self._tokenizer = made.from_pretrained(folder / "tokenizer", local_files_only=True)
+        kind = str(config.get("model_type", ""))
+        length = min(self._tokenizer.model_max_length, config.get("max_position_embeddings", 77))
+        if entry.family == "pixart":
+            most = entry.options["tokens"]
+            length = most if kind == "t5" else min(length, most)  # T5 has no table of positions
+        self._length, self._marks = length, 1 if kind == "t5" else MARKS
+        self._pieced = kind.startswith("clip")
 
     def __call__(self, prompt: str) -> Tokens:
         """The prompt's tokens. Raises BadRequest for a weight that is too large."""
-        return tokens(self._tokenizer, prompt, self._length, self._pieced)
+        return tokens(self._tokenizer, prompt, self._length, self._pieced, self._marks)

@@ -248,3 +248,60 @@ def pixel_folder(
         timestep_spacing="trailing",
     )
     return write(folder, "DDPMPipeline", {"unet": shaken(network, 0.1), "scheduler": scheduler})
+
+
+def bert(positions: int = 120, width: int = 16):
+    """A BertModel whose positions beyond the tokenizer's length repeat the last."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=5 + len(WORDS) + 2 * 26,
+        hidden_size=width,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=positions,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return shaken(BertModel(config, add_pooling_layer=False))
+
+
+def bert_tokenizer(length: int = 12):
+    from transformers import BertTokenizer
+
+    letters = list(string.ascii_lowercase)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    pieces += [*letters, *(f"##{letter}" for letter in letters)]
+    vocab = {piece: k for k, piece in enumerate(dict.fromkeys(pieces))}
+    return BertTokenizer(vocab=vocab, model_max_length=length)
+
+
+def flow_folder(folder: Path, seed: int = 0, **schedule) -> Path:
+    """PixArt's layout with a BERT and flow matching, as `icons-flow` has it: C channels out."""
+    from diffusers import DPMSolverMultistepScheduler, PixArtTransformer2DModel
+
+    torch.manual_seed(seed)
+    network = PixArtTransformer2DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=4,
+        out_channels=4,
+        num_layers=2,
+        cross_attention_dim=24,
+        sample_size=8,
+        patch_size=2,
+        caption_channels=16,
+        use_additional_conditions=False,
+    )
+    flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction"}
+    parts = {
+        "tokenizer": bert_tokenizer(),
+        "text_encoder": bert(),
+        "transformer": shaken(network),
+        "vae": vae(),
+        "scheduler": DPMSolverMultistepScheduler(**flow | schedule),
+    }
+    write(folder, "PixArtAlphaPipeline", parts)
+    (folder / "concepts.json").write_text(json.dumps(sorted(NAMES)))
+    return folder

@@ -1,7 +1,8 @@
-"""PixArt-α and -Σ (Chen et al. 2023, 2024): a DiT that attends to T5's text.
+"""PixArt-α and -Σ (Chen et al. 2023, 2024): a DiT that attends to T5's text, or to a BERT's.
 
-Attention to the text is masked where there is none. α at 1024 px also takes the picture's height,
-width and their ratio; they are read off the state.
+Attention to the text is masked where there is none, so that how far it is padded makes no
+difference: a BERT's prompts are padded to its own length and not to the pipeline's. α at 1024 px
+also takes the picture's height, width and their ratio; they are read off the state.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor
 
 from studio.checkpoints.checkpoint import Progress
+from studio.checkpoints.concepts import Concepts
 from studio.checkpoints.conditions import Asked, Condition, Conditions
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.parts import Autoencoder, network, size
 from studio.checkpoints.spoken import Said
+from studio.checkpoints.text import TextEncoder
 from studio.checkpoints.text_t5 import T5
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
@@ -31,7 +34,7 @@ class PixArt:
         self.path = from_config(read_json(entry.folder / "scheduler" / "scheduler_config.json"))
         self.prediction = kind_of(entry.prediction)
         progress("reading the text encoder", 0.1)
-        self.text = T5(entry.folder, device, "", entry.options["tokens"])
+        self._read_text(entry)
         progress("reading the transformer", 0.5)
         self.network = network(entry, "transformer", PixArtTransformer2DModel, device)
         config = self.network.config
@@ -43,9 +46,20 @@ class PixArt:
         self.decode, self.embed = pictures.decode, pictures.embed
         self.bytes = size(self.network) + self.text.bytes + pictures.bytes
 
+    def _read_text(self, entry: Entry) -> None:
+        """The text encoder, and what it knows to be near a prompt; T5 is not asked for that."""
+        length = entry.options["tokens"]
+        if entry.options["encoder"] == "t5":
+            self.text: T5 | TextEncoder = T5(entry.folder, self.device, "", length)
+            return
+        self.text = TextEncoder(entry.folder, self.device)
+        self.text.length = min(self.text.length, length)
+        concepts = Concepts(entry, self.text)
+        self.nearest, self.known = concepts.nearest, concepts.known  # type: ignore[method-assign]
+
     def encode(self, asked: Asked) -> Condition:
         """The text in small letters, as the authors' training captions were."""
-        states, mask = self.text.masked(asked.text.lower().strip())
+        states, mask = self.text.hidden_and_mask(asked.text.lower().strip())
         return {"context": states, "mask": mask}
 
     def said(self, prompt: str) -> tuple[Said, ...]:

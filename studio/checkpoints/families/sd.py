@@ -7,7 +7,6 @@ trained on. Networks for inpainting read a mask and what is kept beside the stat
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -18,21 +17,18 @@ from torch import Tensor
 
 from studio.checkpoints import packed
 from studio.checkpoints.checkpoint import Progress
+from studio.checkpoints.concepts import Concepts
 from studio.checkpoints.conditions import Asked, Condition, Conditions, Residuals, stack
-from studio.checkpoints.entry import MAX_JSON, Entry
+from studio.checkpoints.entry import Entry
 from studio.checkpoints.folder import Folder
 from studio.checkpoints.parts import Autoencoder, size
-from studio.checkpoints.similar import Captions
 from studio.checkpoints.single import SingleFile
 from studio.checkpoints.spoken import Said
 from studio.diffusion.path import from_config
 from studio.diffusion.prediction import kind_of
 from studio.errors import BadCheckpoint
-from studio.prompting import plain
 
 log = logging.getLogger(__name__)
-MAX_CONCEPTS, MAX_NAME = 20_000, 200  # names, and letters in one
-KNOWN = 0.5  # cosine to the nearest concept from which a prompt counts as known
 
 
 class StableDiffusion:
@@ -66,8 +62,8 @@ class StableDiffusion:
         self.bytes = size(self.unet) + pictures.bytes + sum(text.bytes for text in self.texts)
         self.inpaints = bool(entry.options.get("inpaints"))
         self._empty: Tensor | None = None
-        self._names = _concepts(entry)
-        self._captions: Captions | None = None
+        concepts = Concepts(entry, self.text)
+        self.nearest, self.known = concepts.nearest, concepts.known
         if packed.possible(device):
             self._pack()
 
@@ -148,41 +144,11 @@ class StableDiffusion:
             self._empty = torch.cat([torch.ones_like(grey[:, :1]), grey], 1)
         return self._empty.expand(len(x), -1, -1, -1)
 
-    def nearest(self, prompt: str, count: int = 5) -> tuple[tuple[str, float], ...]:
-        """From `concepts.json`, a list of names; nothing where the checkpoint has none."""
-        if self._captions is None:
-            rows = self.text.embeddings(self._names) if self._names else None
-            self._captions = Captions(self._names, rows)
-        if not prompt.strip() or self._captions.rows is None:
-            return ()
-        return self._captions.nearest(self.text.embedding(plain(prompt)), count)
-
-    def known(self, prompt: str) -> bool:
-        nearest = self.nearest(prompt, 1)
-        return not nearest or nearest[0][1] >= KNOWN
-
     def notes(self, prompt: str) -> tuple[str, ...]:
         unread = self.text.unread(prompt)
         if not unread:
             return ()
         return (f"The prompt's last {unread} tokens were not read: it is too long for this model.",)
-
-
-def _concepts(entry: Entry) -> tuple[str, ...]:
-    """What `concepts.json` lists; nothing where there is none. Raises BadCheckpoint."""
-    file = entry.folder / "concepts.json"
-    if not file.is_file():
-        return ()
-    try:
-        sound = file.stat().st_size <= MAX_JSON
-        said = json.loads(file.read_text(encoding="utf-8")) if sound else None
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, list) or len(said) > MAX_CONCEPTS:
-        raise BadCheckpoint(f"{entry.id}/concepts.json is not a list of names.")
-    if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in said):
-        raise BadCheckpoint(f"{entry.id}/concepts.json holds something that is not a name.")
-    return tuple(said)
 
 
 def load(entry: Entry, device: str, progress: Progress, others: dict) -> StableDiffusion:

@@ -39,6 +39,8 @@ def suggested(config: dict[str, Any], scale: float, steps: int = 30) -> dict[str
     spacing = said if said in SPACINGS else own
     if spacing == "linspace" and named in OPEN:
         spacing = "sgm_uniform"
+    if config.get("use_flow_sigmas") is True:
+        spacing = "trailing"  # their times are equal steps of the flow, down from its noisy end
     if config.get("use_karras_sigmas") is True:
         spacing = "karras"
     if config.get("use_exponential_sigmas") is True:
