@@ -200,7 +200,7 @@ class CheckpointInfo:
     licence: str
     prediction: str
     conditions: Literal["text", "class", "none"] = "text"
-    classes: tuple[str, ...] = ()  # the names of the classes, from class 0 on
+    classes: tuple[str, ...] = ()  # the names of the classes, from class 0 on; "" is not offered
     framed: bool = False  # it is told of sizes: `Request.framing` has an effect
     refines: bool = False  # made to take over another's last steps: a `Request.refiner`
     defaults: Request | None = None  # a request that gives a good picture at once

@@ -40,7 +40,7 @@ class Entry:
     trained: bool = True
     preferred: bool = False  # the one to open with
     conditions: Literal["text", "class", "none"] = "text"  # what a row is conditioned on
-    classes: tuple[str, ...] = ()  # their names, from class 0 on
+    classes: tuple[str, ...] = ()  # their names, from class 0 on; "" for one that was never taught
     guidance: str = "cfg"  # what a scale means here: "cfg", "embedded", or "none" for nothing
     square: bool = False  # whether the network takes square pictures only
     multiple: int = 0  # pixels that a side must be a multiple of; 0: one position of the state

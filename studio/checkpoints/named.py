@@ -13,7 +13,7 @@ ENOUGH = 0.3  # of words shared, from which a prompt counts as naming a class
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Names of the classes 0 … N - 1; one may list synonyms after commas.
+    """Names of the classes 0 … N - 1; one may list synonyms after commas, "" is never drawn.
 
     `null` is the class of no class, trained by dropping labels; None where there is none.
     """
@@ -28,12 +28,17 @@ class Classes:
         found = self.find(asked.text)
         if found is not None:
             return found
-        return self.null if self.null is not None else 0
+        return self._first if self.null is None else self.null
+
+    @property
+    def _first(self) -> int:
+        """The first that was taught: what a network without a class of no class draws."""
+        return next((k for k, name in enumerate(self.names) if name), 0)
 
     def find(self, text: str) -> int | None:
         """The class that a text names: by its number, or by the words that it shares."""
         text = text.strip()
-        if text.isdecimal() and len(text) < 9 and int(text) < len(self.names):
+        if text.isdecimal() and len(text) < 9 and any(self.names[int(text) :][:1]):
             return int(text)
         best = self.nearest(text, 1)
         return self.names.index(best[0][0]) if best and best[0][1] >= ENOUGH else None
@@ -42,7 +47,7 @@ class Classes:
         """The classes whose names share most words with the text, best first."""
         if not text.strip():
             return ()
-        spoken = [(name, part) for name in self.names for part in _synonyms(name)]
+        spoken = [(name, part) for name in self.names if name for part in _synonyms(name)]
         scores = overlap(text, tuple(part for _, part in spoken))
         found = ranked(tuple(name for name, _ in spoken), scores, count)
         return tuple((name, score) for name, score in found if score > 0.0)
@@ -55,9 +60,9 @@ class Classes:
         """Sentences about a text that names no class, or is not to be without one."""
         if not text.strip() or self.find(text) is not None:
             return ()
-        text, count = text.strip()[:80], len(self.names)
+        text, count = text.strip()[:80], sum(map(bool, self.names))
         if self.null is None:
-            first = self.names[0][:80]
+            first = self.names[self._first][:80]
             return (f"“{text}” names none of {count} classes; “{first}” was drawn instead.",)
         return (f"“{text}” names none of {count} classes; it was drawn without one.",)
 

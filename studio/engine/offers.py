@@ -127,9 +127,15 @@ def _check_steering(request: Request, entry: Entry, catalog: Catalog) -> None:
             f"{entry.title} paints a part of a picture anew; give it a picture and a mask."
         )
     for control in request.controls:
-        check_fit(catalog.control(control.model), entry)
+        network = catalog.control(control.model)
+        check_fit(network, entry)
+        if network.whole and control.guess:
+            raise BadRequest(
+                f"The control {network.title} takes the picture as a prompt and has no guess mode; "
+                "switch it off."
+            )
         size = request.width or entry.size, request.height or entry.size
-        check_size(catalog.control(control.model), *size)
+        check_size(network, *size)
         hints.check(control)
 
 
@@ -158,6 +164,10 @@ def _check_label(request: Request, entry: Entry) -> None:
     if request.label >= len(entry.classes):
         raise BadRequest(
             f"{entry.title} has classes 0 to {len(entry.classes) - 1}; there is no {request.label}."
+        )
+    if not entry.classes[request.label]:
+        raise BadRequest(
+            f"{entry.title} was never taught class {request.label}; choose a named one."
         )
 
 

@@ -126,7 +126,7 @@ def fill(request: Request, info: CheckpointInfo) -> dict[str, Any]:
 
 def classes(info: CheckpointInfo, value: int | None = None) -> dict[str, Any]:
     """The list of a checkpoint's classes, to be typed into; hidden where it knows none."""
-    listed = [(name, k) for k, name in enumerate(info.classes)]
+    listed = [(name, k) for k, name in enumerate(info.classes) if name]
     return {"choices": listed, "value": value, "visible": info.conditions == "class"}
 
 

@@ -120,6 +120,35 @@ def test_a_prompt_that_names_no_class_gets_a_note(studio):
     assert checkpoint.nearest("disc red")[0] == ("red disc", 1.0)
 
 
+@pytest.fixture(scope="module")
+def partly(tmp_path_factory):
+    """A DiT of 1,000 rows of which four are named: 0, 1, 2 and 7."""
+    folder = small.dit_folder(tmp_path_factory.mktemp("partly") / "dit")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["id2label"] = dict(zip("0127", ("red disc", "green square", "blue bar", "cross"),
+                                 strict=True))  # fmt: skip
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return Studio(folder.parent)
+
+
+def test_classes_without_a_name_are_neither_offered_nor_drawn(partly):
+    checkpoint = partly.checkpoint("dit")
+    named = ("red disc", "green square", "blue bar", "", "", "", "", "cross")
+    assert partly.catalog["dit"].classes == named
+    with pytest.raises(BadRequest, match="never taught class 5; choose a named one"):
+        partly.run(**recipe(label=5))
+    with pytest.raises(BadRequest, match="has classes 0 to 7; there is no 900"):
+        partly.run(**recipe(label=900))
+    assert [checkpoint.classes.find(text) for text in ("7", "5", "900", "a cross")] == [
+        7,
+        None,
+        None,
+        7,
+    ]
+    assert "none of 4 classes" in checkpoint.notes("5")[0]
+    assert "" not in dict(checkpoint.nearest("red", 5))
+
+
 def test_an_entry_tells_the_classes(studio):
     entry = studio.catalog["dit"]
     assert (entry.conditions, len(entry.classes), entry.classes[1]) == (

@@ -92,8 +92,12 @@ def prediction(folder: Path) -> str:
 
 
 def class_names(folder: Path, said: Any, count: int) -> tuple[str, ...]:
-    """Names of `count` classes out of an `id2label` or a list; numbers where there are none."""
-    names = [f"class {k}" for k in range(count)]
+    """Names of the classes out of an `id2label` or a list; numbers where there are none.
+
+    Where only some of the `count` are named, the others are "", and cut off at the end: a network
+    may have more rows than it was taught.
+    """
+    names = [""] * count
     try:
         pairs = said.items() if isinstance(said, dict) else enumerate(said or ())
         for key, name in pairs:
@@ -102,4 +106,5 @@ def class_names(folder: Path, said: Any, count: int) -> tuple[str, ...]:
             names[int(key)] = name.strip()
     except (ValueError, TypeError, AttributeError):
         raise BadCheckpoint(f"{folder.name} lists classes that it does not have.") from None
-    return tuple(names)
+    named = max((k + 1 for k, name in enumerate(names) if name), default=0)
+    return tuple(names[:named]) or tuple(f"class {k}" for k in range(count))
