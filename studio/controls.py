@@ -95,11 +95,15 @@ class SettingInfo:
 
 @dataclass(frozen=True, slots=True)
 class PreprocessorInfo:
-    """A way from a picture to a hint; the id "none" takes the picture as it is."""
+    """A way from a picture to a hint; the id "none" takes the picture as it is.
+
+    `missing` names the extra that it needs and that is not installed.
+    """
 
     id: str
     title: str
     settings: tuple[SettingInfo, ...] = ()
+    missing: str = ""
 
 
 class Steering(Protocol):

@@ -53,6 +53,10 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     | CONTRACT
     | {"settings", "checkpoints", "extras", "imaging", "imaging.pictures", "diffusion", "metrics"},
     "ui": KNOWN_TO_ALL | CONTRACT | {"settings", "store", "imaging.pictures"},
+    "evaluation": KNOWN_TO_ALL
+    | CONTRACT
+    | {"settings", "store", "checkpoints", "imaging", "imaging.pictures", "metrics", "training"}
+    | {"extras"},
     "training": KNOWN_TO_ALL
     | {"diffusion", "imaging", "imaging.pictures", "checkpoints", "metrics"},
 }

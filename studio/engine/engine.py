@@ -36,12 +36,14 @@ from studio.engine.hints import Steering
 from studio.engine.insides import Insides
 from studio.engine.jobs import answer, settle
 from studio.engine.lab import Lab
+from studio.engine.looks import Looks
 from studio.engine.race import Races
 from studio.engine.stock import Stock, folders
 from studio.engine.ticket import Ticket
 from studio.engine.twin import TwinLab
 from studio.engine.uploads import Uploads
 from studio.errors import Busy, NotFound, StudioError
+from studio.extras.shelf import Shelf
 from studio.imaging import film
 from studio.imaging.encode import png
 from studio.prompting import Tokens
@@ -74,7 +76,8 @@ class LocalEngine:
         self._closed = False
         self._broken: str | None = None
         self._uploads = Uploads()
-        self.steering = Steering(self._catalog, self._uploads)
+        self._looks = Looks(Shelf(settings.extras))
+        self.steering = Steering(self._catalog, self._uploads, self._looks)
         self.adapting = Adapting(self._catalog)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
@@ -140,6 +143,7 @@ class LocalEngine:
         """A ticket for a request that can be met; raises BadRequest, OverBudget, NotFound."""
         resolved = offers.resolve(request, self._catalog)
         check_view(view or View(), resolved.model, self._catalog)
+        self._looks.check(resolved.controls)
         pictures = {id: self._uploads.png(id) for id in resolved.pictures()}
         return Ticket(resolved, view or View(), pictures, **more)
 
@@ -305,7 +309,7 @@ class LocalEngine:
             from studio.engine import questions
             from studio.engine.worker import Worker
 
-            worker = Worker(self._settings, self._catalog, self.holdings.audience)
+            worker = Worker(self._settings, self._catalog, self.holdings.audience, self._looks)
         except StudioError as error:
             log.error("the engine did not start: %s", error)
             self._settle(str(error))

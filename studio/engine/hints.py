@@ -7,22 +7,27 @@ import numpy as np
 from studio.checkpoints.catalog import Catalog
 from studio.checkpoints.controlled import ControlEntry, check_fit
 from studio.controls import Control, ControlInfo, PreprocessorInfo, SettingInfo
+from studio.engine.looks import Looks
 from studio.engine.uploads import Uploads
 from studio.errors import BadRequest, StudioError
+from studio.extras.shelf import absent
 from studio.imaging.encode import png
 from studio.imaging.fit import cut
 from studio.imaging.pictures import open_picture
-from studio.imaging.preprocessors import PREPROCESSORS, Setting
+from studio.imaging.preprocessors import PREPROCESSORS, Preprocessor, Setting
+from studio.imaging.preprocessors_learned import LEARNED, Learned
 from studio.recipe import MAX_SIDE
 
 NONE = "none"
+KNOWN: dict[str, Preprocessor | Learned] = {**PREPROCESSORS, **LEARNED}
 
 
 class Steering:
     """The engine's verbs about controls; see `controls.Steering`."""
 
-    def __init__(self, catalog: Catalog, uploads: Uploads) -> None:
-        self._catalog, self._uploads = catalog, uploads
+    def __init__(self, catalog: Catalog, uploads: Uploads, looks: Looks | None = None) -> None:
+        """Without `looks` no extra is installed."""
+        self._catalog, self._uploads, self._looks = catalog, uploads, looks
 
     def controls(self) -> tuple[ControlInfo, ...]:
         return tuple(info(entry) for entry in self._catalog.controls.values())
@@ -31,10 +36,17 @@ class Steering:
         return (
             PreprocessorInfo(NONE, "As it is"),
             *(
-                PreprocessorInfo(id, made.title, tuple(map(_slider, made.settings)))
-                for id, made in PREPROCESSORS.items()
+                PreprocessorInfo(
+                    id, made.title, tuple(map(_slider, made.settings)), self._missing(made)
+                )
+                for id, made in KNOWN.items()
             ),
         )
+
+    def _missing(self, made: Preprocessor | Learned) -> str:
+        if not isinstance(made, Learned) or (self._looks and self._looks.shelf.here(made.extra)):
+            return ""
+        return made.extra
 
     def fits(self, control: str, model: str) -> str:
         try:
@@ -47,7 +59,8 @@ class Steering:
         for side in (width, height):
             if not 32 <= side <= MAX_SIDE:
                 raise BadRequest(f"A hint has sides of 32 to {MAX_SIDE} pixels, not {side}.")
-        return png(shown(control, self._uploads.png(control.image), width, height))
+        picture = self._uploads.png(control.image)
+        return png(shown(control, picture, width, height, self._looks))
 
 
 def _slider(s: Setting) -> SettingInfo:
@@ -76,11 +89,11 @@ def check(control: Control) -> None:
     """Raise BadRequest for a preprocessor or a setting that there is not."""
     if control.preprocess == NONE:
         return
-    if control.preprocess not in PREPROCESSORS:
+    if control.preprocess not in KNOWN:
         raise BadRequest(
             f"There is no preprocessor “{control.preprocess[:40]}”; choose one from the list."
         )
-    made = PREPROCESSORS[control.preprocess]
+    made = KNOWN[control.preprocess]
     settings = dict(control.settings)
     unknown = set(settings) - {setting.name for setting in made.settings}
     if unknown:
@@ -94,13 +107,23 @@ def check(control: Control) -> None:
             )
 
 
-def shown(control: Control, picture: bytes, width: int, height: int) -> np.ndarray:
+def shown(
+    control: Control, picture: bytes, width: int, height: int, looks: Looks | None = None
+) -> np.ndarray:
     """What the control's network receives, as a picture (height, width, 3) uint8.
 
-    `picture` is the source, PNG bytes. Raises BadRequest for an unknown preprocessor or setting.
+    `picture` is the source, PNG bytes. Raises BadRequest for an unknown preprocessor or setting,
+    and for one whose network is not installed.
     """
     check(control)
-    rgb = cut(open_picture(picture), width, height)
+    return _made(control, cut(open_picture(picture), width, height), looks)
+
+
+def _made(control: Control, rgb: np.ndarray, looks: Looks | None) -> np.ndarray:
     if control.preprocess == NONE:
         return rgb
+    if control.preprocess in LEARNED:
+        if looks is None:
+            raise BadRequest(absent(LEARNED[control.preprocess].extra))
+        return looks.hint(control.preprocess, rgb, **dict(control.settings))
     return PREPROCESSORS[control.preprocess](rgb, **dict(control.settings))

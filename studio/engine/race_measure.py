@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from PIL import Image
 
 from studio.checkpoints.checkpoint import Checkpoint
@@ -23,6 +24,7 @@ from studio.engine.race_reference import Make, Progress
 from studio.engine.worker import Worker
 from studio.imaging.encode import psnr
 from studio.metrics.distance import REACH, rmse, ssim
+from studio.metrics.lpips import LEAST, lpips
 from studio.metrics.sharpness import sharpness
 from studio.racing import Lane, Mark, RaceRequest, RaceResult, Row
 from studio.recipe import Guidance
@@ -36,7 +38,10 @@ KEEPS = (
     "It keeps the last bit of noise that this checkpoint's schedule ends with, the reference none: "
     "its error has a floor."
 )
-LPIPS = "LPIPS is not measured: its net does not come with the studio."
+LPIPS = (
+    "LPIPS is not measured: its net is not installed; `python -m studio extras install lpips` "
+    "fetches it."
+)
 SECONDS = "Seconds alone: its evaluations times a forward measured alone, and a decode."
 
 
@@ -50,11 +55,12 @@ def measure(
     progress = Progress(merged.stream.put, merged.race, lambda: race.cancelled)
     walked = yield from reference.references(worker, request, make, kept, progress)
     yield from _time(worker, request, make, kept, progress)
+    net = worker.looks.weights("lpips") if walked else None
     rows = []
     for place, finished in sorted(merged.finished.items()):
         state = race.tickets[place].state
         if state is not None:
-            rows.append(_row(checkpoint, request, place, finished, state[0], walked, kept))
+            rows.append(_row(checkpoint, request, place, finished, state[0], walked, kept, net))
         yield
     convergence = None
     if request.ladder and walked:
@@ -69,7 +75,7 @@ def measure(
         references=tuple(each.said for each in walked.values()),
         convergence=convergence,
         seconds=merged.ended - merged.began,
-        notes=(SECONDS, LPIPS) if walked else (SECONDS,),
+        notes=(SECONDS, LPIPS) if walked and net is None else (SECONDS,),
     )
 
 
@@ -85,6 +91,7 @@ def _row(
     state: np.ndarray,
     walked: Mapping[Guidance, Walked],
     kept: Kept,
+    net: Mapping[str, torch.Tensor] | None,
 ) -> Row:
     lane = request.lanes[place]
     goal = walked.get(lane.guidance)
@@ -93,6 +100,9 @@ def _row(
     likeness = None
     if goal and min(picture.shape[:2]) > 2 * REACH:
         likeness = ssim(picture, goal.picture)
+    perceived = None
+    if goal and net is not None and min(picture.shape[:2]) >= LEAST:
+        perceived = lpips(picture, goal.picture, net)
     return Row(
         lane=place,
         sampler=lane.sampler,
@@ -108,7 +118,7 @@ def _row(
         rmse=rmse(state, goal.state) if goal else None,
         psnr=psnr(picture, goal.picture) if goal else None,
         ssim=likeness,
-        lpips=None,
+        lpips=perceived,
         sharpness=sharpness(picture),
         marks=_marks(checkpoint, lane, request.reference, noisy),
     )

@@ -18,6 +18,7 @@ from studio.checkpoints.conditions import Conditions, Residuals
 from studio.contract import Request
 from studio.controls import Control
 from studio.engine.hints import shown
+from studio.engine.looks import Looks
 from studio.imaging.tensors import from_rgb
 
 
@@ -34,12 +35,16 @@ Guides = tuple[Guide, ...]  # of one row
 
 
 def guides(
-    request: Request, pictures: Mapping[str, bytes], base: Checkpoint, networks: Mapping[str, Any]
+    request: Request,
+    pictures: Mapping[str, bytes],
+    base: Checkpoint,
+    networks: Mapping[str, Any],
+    looks: Looks | None = None,
 ) -> Guides:
     """A run's controls with their hints; `networks` by the control's id."""
     made = []
     for control in request.controls:
-        rgb = shown(control, pictures[control.image], request.width, request.height)
+        rgb = shown(control, pictures[control.image], request.width, request.height, looks)
         network = networks[control.model]
         hint = network.hint(from_rgb(rgb[None]).to(base.device), base)
         made.append(Guide(control, network, hint))

@@ -21,6 +21,7 @@ from studio.contract import Cancelled, Decoding, Event, Failed, Finished, Loadin
 from studio.engine import batcher, decode
 from studio.engine.audience import Audience
 from studio.engine.jobs import Jobs, short
+from studio.engine.looks import Looks
 from studio.engine.recording import Shelf
 from studio.engine.residents import Residents
 from studio.engine.rows import even, rows
@@ -29,6 +30,7 @@ from studio.engine.start import start
 from studio.engine.steering import guides
 from studio.engine.ticket import Ticket
 from studio.errors import StudioError
+from studio.extras.shelf import Shelf as Extras
 from studio.holding import Reading
 from studio.imaging.encode import pixels_sha256, png
 from studio.settings import Settings
@@ -41,13 +43,18 @@ class Worker:
     """All runs between their first and last event."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, audience: Audience | None = None
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        audience: Audience | None = None,
+        looks: Looks | None = None,
     ) -> None:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.residents = Residents(settings, catalog, pick_device(settings.device))
         self.residents.used = self._used
         self.audience = audience or Audience()
+        self.looks = looks or Looks(Extras(settings.extras))
         self.shelf = Shelf(settings.record_bytes)
         self.jobs = Jobs()
         self.waiting: list[Ticket] = []
@@ -174,7 +181,7 @@ class Worker:
                 self.shelf.drop(ticket.recording)
             begun = start(request, checkpoint, ticket.pictures)
             networks = {c.model: self.residents.control(c.model) for c in request.controls}
-            steered = guides(request, ticket.pictures, checkpoint, networks)
+            steered = guides(request, ticket.pictures, checkpoint, networks, self.looks)
             self.running.append(
                 Run(ticket, checkpoint, painter, conditions, begun, steered, wears)
             )

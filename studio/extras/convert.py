@@ -97,7 +97,8 @@ def folded(state: Arrays) -> Arrays:
         norm = f"{parent}.{int(place) + 1}" if place.isdigit() else ""
         if f"{norm}.running_mean" in state:
             mean, var, scale, shift = (
-                state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+                state[f"{norm}.{part}"]
+                for part in ("running_mean", "running_var", "weight", "bias")
             )
             gain = scale / np.sqrt(var + EPS)
             weight, bias = weight * gain[:, None, None, None], (bias - mean) * gain + shift

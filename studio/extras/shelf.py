@@ -40,16 +40,10 @@ class Shelf:
 
     def missing(self, name: str) -> str:
         """Why it cannot be used, in a sentence that names the command; "" where it can."""
-        if self.here(name):
-            return ""
-        extra = EXTRAS[name]
-        return (
-            f"{extra.title} needs a network that is not installed; `{COMMAND} {name}` fetches it "
-            f"({extra.megabytes} MB, {extra.licence})."
-        )
+        return "" if self.here(name) else absent(name)
 
     def weights(self, name: str) -> Any:
-        """Its tensors by name; of an ONNX file the file's bytes. Checked against the note, once.
+        """Its tensors by name; an ONNX file as OpenCV's network. Checked against the note, once.
 
         Raises BadRequest where it is not installed, BadData where it is not as it was made.
         """
@@ -72,7 +66,7 @@ class Shelf:
                 f"`{COMMAND} {name}` makes it anew."
             )
         if EXTRAS[name].form == "onnx":
-            return data
+            return _network(name, data)
         from safetensors.torch import load
 
         return load(data)
@@ -105,6 +99,15 @@ class Shelf:
         return self.folder / f"{name}.json"
 
 
+def absent(name: str) -> str:
+    """What is said of an extra that is not installed."""
+    extra = EXTRAS[name]
+    return (
+        f"{extra.title} needs a network that is not installed; `{COMMAND} {name}` fetches it "
+        f"({extra.megabytes} MB, {extra.licence})."
+    )
+
+
 def _kept(extra: Extra, data: bytes) -> bytes:
     """The bytes of the file that is kept."""
     if extra.form == "onnx":
@@ -112,6 +115,19 @@ def _kept(extra: Extra, data: bytes) -> bytes:
     from safetensors.numpy import save
 
     return save(CONVERTERS[extra.form](data), {"licence": extra.licence})
+
+
+def _network(name: str, data: bytes) -> Any:
+    """An ONNX graph, opened by OpenCV. Raises BadData."""
+    import cv2
+    import numpy as np
+
+    try:
+        return cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
+    except cv2.error as error:
+        raise BadData(
+            f"OpenCV {cv2.__version__} cannot read the extra {name}; OpenCV 5 can."
+        ) from error
 
 
 def _put(path: Path, data: bytes) -> None:
