@@ -22,12 +22,13 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A picture that the network follows through a control network (Zhang et al. 2023).
+    """A picture that the network follows through a control network (Zhang et al. 2023), or that
+    prompts it through an adapter (Ye et al. 2023).
 
     `image` is the source picture; `preprocess` with its `settings` makes of it what the network
     receives. The residuals are multiplied by `scale` ∈ [0, 2] and added in the steps i of n with
     start ≤ i/n and (i + 1)/n ≤ end. `guess` steers the conditional row alone, each block by its
-    own factor from 0.1 to 1.
+    own factor from 0.1 to 1. Of a prompt, what each cross-attention adds is multiplied.
     """
 
     model: str
@@ -65,7 +66,8 @@ class ControlInfo:
 
     `preprocessor` with `settings` made the hints that it was trained on, "" where that is not
     said; `base` is the checkpoint it was trained for, "" for any of its `family`. `scale` and
-    `guidance` are advised; None stands for the checkpoint's own.
+    `guidance` are advised; None stands for the checkpoint's own. One that is `whole` takes the
+    picture as a prompt, and follows no lines.
     """
 
     id: str
@@ -80,6 +82,7 @@ class ControlInfo:
     card: str = ""
     scale: float = 1.0
     guidance: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

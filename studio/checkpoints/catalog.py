@@ -89,7 +89,7 @@ def scan(*folders: Path) -> Catalog:
                 continue
             try:
                 _check_here(path, models)
-                if path.is_dir() and controlled.is_control(path):
+                if controlled.is_control(path):
                     controls[id] = controlled.describe(path)
                 elif (found := adapters.describe(path)) is not None:
                     adapted[id] = found

@@ -1,7 +1,8 @@
 """Control networks: what a folder says of one, and whether it fits a checkpoint. No weights.
 
-A folder without a `model_index.json` whose `config.json` names a class of `KINDS` holds one. What
-is compared is what would not fit inside a forward: which family it is of, and its widths.
+A folder without a `model_index.json` whose `config.json` names a class of `KINDS` holds one, and
+so does an image prompt adapter's, which has no such file. What is compared is what would not fit
+inside a forward: which family it is of, and its widths.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from studio.checkpoints import headers
+from studio.checkpoints import headers, image_prompt
 from studio.checkpoints.entry import Entry, check_inside, read_json, words
 from studio.checkpoints.fingerprint import weights_sha256
 from studio.errors import BadCheckpoint, BadRequest
@@ -71,10 +72,20 @@ class ControlEntry:
     scale: float = 1.0  # advised
     guidance: float | None = None  # advised; None for the base's own
 
+    @property
+    def whole(self) -> bool:
+        """Whether it takes a picture as a prompt, seen whole, and not as lines to follow."""
+        return self.config.get("_class_name") == image_prompt.CLASS
+
 
 def is_control(folder: Path) -> bool:
-    """Whether a folder holds a control network; raises BadCheckpoint for JSON that is none."""
-    if (folder / "model_index.json").is_file() or not (folder / "config.json").is_file():
+    """Whether a folder holds a control network; raises BadCheckpoint for JSON that is none.
+
+    Of files only an image prompt adapter is meant for one.
+    """
+    if folder.is_file() or not (folder / "config.json").is_file():
+        return image_prompt.is_one(folder)
+    if (folder / "model_index.json").is_file():
         return False
     return str(read_json(folder / "config.json").get("_class_name")) in KINDS
 
@@ -82,8 +93,13 @@ def is_control(folder: Path) -> bool:
 def describe(folder: Path) -> ControlEntry:
     """The entry of a control's folder; raises BadCheckpoint with a sentence."""
     check_inside(folder)
-    config = read_json(folder / "config.json")
-    found = headers.weights(folder)
+    found: tuple[headers.Header, ...] = ()
+    if (folder / "config.json").is_file():
+        config = read_json(folder / "config.json")
+    else:
+        config = image_prompt.config(folder)
+        found = headers.weights(folder / image_prompt.ENCODER)
+    found += headers.weights(folder)
     said, own = words(folder), {}
     if (folder / "studio.json").is_file():
         own = read_json(folder / "studio.json").get("control", {})
@@ -120,7 +136,8 @@ def _within(value: Any, most: float) -> float | None:
 
 def check_fit(control: ControlEntry, base: Entry) -> None:
     """Raise BadRequest, before anything loads, for a control that is not for this checkpoint."""
-    if control.family != base.family:
+    of = image_prompt.families(control.config) if control.whole else (control.family,)
+    if base.family not in of:
         theirs, mine = FAMILY_NAMES[control.family], FAMILY_NAMES.get(base.family, base.family)
         if base.family not in STEERED:
             raise BadRequest(
@@ -193,6 +210,8 @@ def _channels(config: dict[str, Any]) -> Any:
 
 def _differ(config: dict[str, Any], network: dict[str, Any], fields: tuple[str, ...]) -> list[str]:
     """The names of what a control and its base should have in common, and have not."""
+    if config["_class_name"] == image_prompt.CLASS:
+        return image_prompt.differ(config, network)
     if config["_class_name"] == ADAPTER:
         return _differ_adapter(config, network)
     free = FREE.get(config["_class_name"], {})
@@ -244,4 +263,5 @@ KINDS: dict[str, Callable[[dict[str, Any]], str]] = {  # a class to its family
     ADAPTER: _of_adapter,
     "SD3ControlNetModel": lambda config: "sd3",
     "FluxControlNetModel": lambda config: "flux",
+    image_prompt.CLASS: lambda config: image_prompt.families(config)[0],
 }

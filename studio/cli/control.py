@@ -1,7 +1,8 @@
 """`python -m studio control`: a picture that follows another one's lines.
 
 The picture goes through a preprocessor; what it makes is what the control's network receives
-(`--hint` writes it). `--without` writes the same run from the same x_T without the control.
+(`--hint` writes it). `--without` writes the same run from the same x_T without the control. With
+an image prompt adapter as `--control` the picture is a prompt itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_request(parser)
     add = parser.add_argument
     add("--image", type=Path, required=True, help="the picture or drawing to follow")
-    add("--control", help="a control's id; one for this checkpoint if left out")
+    add("--control", help="the id of a control, or of an adapter that takes the picture as a "
+        "prompt; a control for this checkpoint if left out")  # fmt: skip
     add("--preprocess", help="canny, scribble, drawing, none, …; the control's own if left out")
     add("--setting", action="append", default=[], metavar="NAME=NUMBER", help="of the preprocessor")
     add("--scale", type=float, help="0 to 2: what the residuals are multiplied by; else as advised")
@@ -111,7 +113,7 @@ def fitting(steering: Steering, model: str, preprocess: str | None) -> ControlIn
     alike = [info for info in of_model if preprocess in (info.preprocessor, None, "none")]
     if not (alike or of_model):
         raise NotFound(f"There is no control for {model} here; name one with --control.")
-    return (alike or of_model)[0]
+    return min(alike or of_model, key=lambda info: info.whole)  # lines before prompts
 
 
 def setting(text: str) -> tuple[str, float]:

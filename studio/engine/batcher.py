@@ -19,7 +19,7 @@ from torch import Tensor
 from studio.checkpoints.checkpoint import Checkpoint
 from studio.checkpoints.conditions import Conditions, join, some
 from studio.engine.run import Run
-from studio.engine.steering import Guide, Guides, residuals
+from studio.engine.steering import Guide, Guides, attending, residuals
 from studio.errors import OutOfMemory
 
 
@@ -111,7 +111,8 @@ def _predict(
     added, found = residuals(guides, x, times, conditions, checkpoint)
     norms |= found
     steered: Any = checkpoint  # of a family that control networks exist for
-    return steered.predict(x, times, conditions, added)
+    with attending(guides, checkpoint, norms):
+        return steered.predict(x, times, conditions, added)
 
 
 def attempt(call: Callable[[], Tensor]) -> Tensor | None:

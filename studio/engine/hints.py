@@ -12,7 +12,7 @@ from studio.engine.uploads import Uploads
 from studio.errors import BadRequest, StudioError
 from studio.extras.shelf import absent
 from studio.imaging.encode import png
-from studio.imaging.fit import cut
+from studio.imaging.fit import cut, middle
 from studio.imaging.pictures import open_picture
 from studio.imaging.preprocessors import PREPROCESSORS, Preprocessor, Setting
 from studio.imaging.preprocessors_learned import LEARNED, Learned
@@ -59,8 +59,9 @@ class Steering:
         for side in (width, height):
             if not 32 <= side <= MAX_SIDE:
                 raise BadRequest(f"A hint has sides of 32 to {MAX_SIDE} pixels, not {side}.")
+        entry = self._catalog.controls.get(control.model)
         picture = self._uploads.png(control.image)
-        return png(shown(control, picture, width, height, self._looks))
+        return png(seen(entry, control, picture, width, height, self._looks))
 
 
 def _slider(s: Setting) -> SettingInfo:
@@ -82,6 +83,7 @@ def info(entry: ControlEntry) -> ControlInfo:
         card=entry.card,
         scale=entry.scale,
         guidance=entry.guidance,
+        whole=entry.whole,
     )
 
 
@@ -105,6 +107,24 @@ def check(control: Control) -> None:
                 f"The setting {s.name} of {made.title} must be between {s.least:g} and "
                 f"{s.most:g}, not {value:g}."
             )
+
+
+def seen(
+    entry: ControlEntry | None,
+    control: Control,
+    picture: bytes,
+    width: int,
+    height: int,
+    looks: Looks | None = None,
+) -> np.ndarray:
+    """What this network receives: as `shown`, or for one that a picture prompts its crop, (S, S, 3)
+    uint8, whose colours the network normalises.
+    """
+    if entry is None or not entry.whole:
+        return shown(control, picture, width, height, looks)
+    check(control)
+    rgb = middle(open_picture(picture), entry.config["edge"], entry.config["side"])
+    return _made(control, rgb, looks)
 
 
 def shown(

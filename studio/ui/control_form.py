@@ -104,6 +104,7 @@ def described(info: ControlInfo) -> dict[str, Any]:
         "settings": dict(info.settings),
         "scale": info.scale,
         "base": info.base,
+        "whole": info.whole,
     }
 
 
@@ -148,4 +149,5 @@ def _slider(s: Any) -> dict[str, Any]:
 
 
 def _first(infos: tuple[ControlInfo, ...]) -> str:
-    return infos[0].id if infos else ""
+    """One that follows lines where there is one."""
+    return min(infos, key=lambda info: info.whole).id if infos else ""

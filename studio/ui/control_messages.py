@@ -5,11 +5,12 @@ Each message is whole in itself: the page may miss any of them but the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from studio import contract as c
+from studio.controls import ControlInfo
 from studio.store.files import png_with_recipe
 from studio.ui import stream, words
 
@@ -20,9 +21,10 @@ class Board:
     """What is known of both runs so far."""
 
     def __init__(
-        self, run: str, number: int, request: c.Request, hints: list[str], titles: dict[str, str]
-    ) -> None:
-        """`hints` are data URIs, one a control; `titles` are the networks' by id."""
+        self, run: str, number: int, request: c.Request, hints: list[str],
+        kinds: Mapping[str, ControlInfo],
+    ) -> None:  # fmt: skip
+        """`hints` are data URIs, one a control; `kinds` are the networks by id."""
         self._whole: dict[str, Any] = {
             "run": run,
             "number": number,
@@ -30,7 +32,7 @@ class Board:
             "total": request.steps,
             "request": {"prompt": request.prompt, "seed": request.seed, "model": request.model},
             "controls": [
-                asdict(control) | {"title": titles.get(control.model, control.model)}
+                asdict(control) | _kind(kinds.get(control.model), control.model)
                 for control in request.controls
             ],
             "hints": hints,
@@ -60,6 +62,10 @@ class Board:
                 (s for s in ("failed", "cancelled") if s in states), "finished"
             )
         return {**self._whole, "ways": {k: dict(v) for k, v in self._whole["ways"].items()}}
+
+
+def _kind(info: ControlInfo | None, id: str) -> dict[str, Any]:
+    return {"title": info.title if info else id, "whole": info is not None and info.whole}
 
 
 def _loading(whole: dict, way: dict, name: str, event: c.Loading) -> None:

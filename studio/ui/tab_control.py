@@ -127,8 +127,8 @@ def _runner(engine: c.Engine, pairs: Visitors, p: Parts):
             return
         session, both = request.session_hash, " ".join(runs)
         number, replaced = pairs.begin(session, both)
-        titles = {known.id: known.title for known in engine.steering.controls()}
-        board = Board(both, number, wanted, hints, titles)
+        kinds = {known.id: known for known in engine.steering.controls()}
+        board = Board(both, number, wanted, hints, kinds)
         said = words.message("note_replaced") if replaced else CLEAR
         places = 0
         try:

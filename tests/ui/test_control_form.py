@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from studio import contract as c
-from studio.controls import Control
+from studio.controls import Control, ControlInfo
 from studio.errors import BadRequest, StudioError
 from studio.imaging.preprocessors import PREPROCESSORS
 from studio.ui import control_answers, control_form, words
@@ -149,9 +149,17 @@ def test_a_control_of_another_family_is_said_with_its_hint():
     assert answer["fits"]["key"] and answer["hint"]
 
 
-def board() -> Board:
+def board(whole: bool = False) -> Board:
     request = c.Request("icons-unet", prompt="house", steps=2, controls=(Control("canny", ID),))
-    return Board("a b", 1, request, ["data:hint"], {"canny": "Edges"})
+    known = {"canny": ControlInfo("canny", "Edges", "sd", "", (), "", 0, 0, "", whole=whole)}
+    return Board("a b", 1, request, ["data:hint"], known)
+
+
+def test_a_board_says_which_hint_is_a_prompt_and_lies_over_nothing():
+    assert [board(whole).opening()["controls"][0]["whole"] for whole in (True, False)] == [
+        True,
+        False,
+    ]
 
 
 def step(index: int, control=()) -> c.Step:

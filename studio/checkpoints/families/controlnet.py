@@ -16,6 +16,7 @@ from studio.checkpoints import weights
 from studio.checkpoints.conditions import Conditions, Residuals
 from studio.checkpoints.controlled import ControlEntry
 from studio.checkpoints.families.flux import STRENGTH, packed, positions
+from studio.checkpoints.families.image_prompt import ImagePrompt
 from studio.checkpoints.load import reason
 from studio.checkpoints.parts import size
 from studio.errors import BadCheckpoint
@@ -114,7 +115,7 @@ class JointControl:
         config, pooled = self.net.config, conditions["pooled"]
         reads = config.joint_attention_dim is not None
         made = self.net(
-            hidden_states=x if config.use_pos_embed else base.network.pos_embed(x),
+            hidden_states=x if config.use_pos_embed else _placed(base.network.pos_embed, x),
             timestep=torch.tensor(t, dtype=torch.float32, device=x.device),
             encoder_hidden_states=conditions["context"] if reads else None,
             pooled_projections=pooled * 0 if self._blank else pooled,
@@ -169,6 +170,12 @@ class PackedControl:
         return added
 
 
+def _placed(embed: Any, x: Tensor) -> Tensor:
+    """The state as tokens with the base's own positions, which may be kept in half precision."""
+    weight = embed.proj.weight
+    return embed(x.to(weight.dtype)).to(x.dtype)
+
+
 def spread(made: Sequence[Tensor], count: int, which: Callable[[int], int]) -> tuple[Tensor, ...]:
     """One of those made for each of the base's blocks, so that controls of any depth add up."""
     return tuple(made[which(k)] for k in range(count))
@@ -179,12 +186,13 @@ def even(count: int, n: int) -> Callable[[int], int]:
     return lambda k: k // -(-count // n)
 
 
-Control = UNetControl | FeatureControl | JointControl | PackedControl
+Control = UNetControl | FeatureControl | JointControl | PackedControl | ImagePrompt
 LOADERS: dict[str, type[Control]] = {
     "ControlNetModel": UNetControl,
     "T2IAdapter": FeatureControl,
     "SD3ControlNetModel": JointControl,
     "FluxControlNetModel": PackedControl,
+    "IPAdapter": ImagePrompt,
 }
 
 

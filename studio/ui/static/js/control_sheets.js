@@ -60,7 +60,7 @@ export class Sheets {
   suit(sheet) {
     if (!sheet.own) return;
     const kind = this.kind(sheet.control.model);
-    const preprocess = sheet.paper.picture ? kind.preprocessor || "none" : "drawing";
+    const preprocess = kind.whole ? "none" : sheet.paper.picture ? kind.preprocessor || "none" : "drawing";
     if (preprocess === sheet.control.preprocess) return;
     sheet.control.preprocess = preprocess;
     sheet.control.settings = this.usual(preprocess, kind);
@@ -91,7 +91,8 @@ export class Sheets {
     const left = element("figure", "");
     left.append(element("figcaption", "", say("control_sheet")), this.place);
     const right = element("figure", "");
-    right.append(element("figcaption", "", say("control_receives")), this.seen);
+    this.caption = element("figcaption", "", say("control_receives"));
+    right.append(this.caption, this.seen);
     this.desk.append(left, right);
     this.tools = element("div", "sheet-tools");
     this.fields = element("div", "sheet-fields");
@@ -168,6 +169,8 @@ export class Sheets {
       control[name] = value;
       this.publish();
     };
+    const { whole } = this.kind(control.model); // its picture is a prompt: no lines, no guessing
+    if (whole) control.guess = false;
     const guess = element("label", "guess");
     const box = document.createElement("input");
     box.type = "checkbox";
@@ -193,12 +196,12 @@ export class Sheets {
         this.refocus(() => this.layFields());
         this.later(sheet, 0);
       }),
-      element("p", "not-here", say("control_not_here")),
+      element("p", "not-here", whole ? say("control_whole") : say("control_not_here")),
       ...settings,
       this.range("control_scale", 0, 2, 0.05, control.scale, change("scale")),
       this.range("control_start", 0, 1, 0.05, control.start, change("start")),
       this.range("control_end", 0, 1, 0.05, control.end, change("end")),
-      guess,
+      ...(whole ? [] : [guess]),
     );
   }
 
@@ -345,9 +348,11 @@ export class Sheets {
   show() {
     const { hint, problem, control } = this.sheet;
     this.seen.src = hint || "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
-    this.seen.alt = say(hint ? "control_receives" : "control_receives_nothing");
     this.box.dataset.hint = hint ? "there" : "";
     const kind = this.kind(control.model);
+    const receives = kind.whole ? "control_receives_whole" : "control_receives";
+    this.caption.textContent = say(receives);
+    this.seen.alt = say(hint ? receives : "control_receives_nothing");
     const other = kind.preprocessor && !["drawing", "none", kind.preprocessor].includes(control.preprocess);
     if (problem) this.tell(problem);
     else if (other) this.tell({ key: "control_other_hints", arguments: { trained: sayText(this.title(kind.preprocessor)) } }, "note");

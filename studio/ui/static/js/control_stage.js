@@ -139,7 +139,8 @@ export class ControlStage {
     if (hint) this.panes.hint.show(hint, "nearest");
     else this.panes.hint.clear();
     const [one, other] = [this.shown("with"), this.shown("without")];
-    if (one && this.overlay > 0 && hint && this.what === "x0")
+    const { whole } = this.message.controls?.[this.hint] ?? {}; // a prompt's crop lies over nothing
+    if (one && this.overlay > 0 && hint && !whole && this.what === "x0")
       this.panes.with.draw(`${this.overlay} ${this.hint} ${one}`, () => over(one, hint, this.overlay), filter);
     else if (one) this.panes.with.show(one, filter);
     else this.panes.with.clear();
