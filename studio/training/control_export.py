@@ -17,7 +17,7 @@ from studio.checkpoints.fingerprint import weights_sha256
 from studio.errors import BadCheckpoint
 from studio.imaging.preprocessors import PREPROCESSORS
 from studio.metrics import looks
-from studio.training import control_data, measure
+from studio.training import control_data, evaluated, measure
 from studio.training.autoencoder import to_pixels, to_tensor
 from studio.training.cards import FRONT, UNJUDGED, sources
 from studio.training.control import Config
@@ -27,7 +27,9 @@ from studio.training.export import LIMIT, SHARD, forget
 
 NEAREST = (1, 5)
 SHOWN = 12  # held-out pictures on the card's sheet
-STRENGTH, GUIDANCE = 1.25, 2.5  # advised: measured to follow the lines best, see docs/training.md
+# Advised (guidance, scale): measured to follow the lines well while words still tell; see
+# docs/training.md.
+ADVISED = {"canny": (2.5, 1.25), "scribble": (2.0, 1.5)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def write(folder: Path, control: ControlNetModel, kind: str, base: Path, size: i
             "preprocessor": kind,
             "settings": {s.name: s.default for s in preprocessor.settings},
             "size": size,
-            "scale": STRENGTH,
-            "guidance": GUIDANCE,
+            "scale": ADVISED[kind][1],
+            "guidance": ADVISED[kind][0],
         },
     }
     (folder / "studio.json").write_text(json.dumps(said, indent=1) + "\n")
@@ -79,7 +81,8 @@ def write(folder: Path, control: ControlNetModel, kind: str, base: Path, size: i
 def figures(pipe, control, data: IconData, some: Held, steps: int, folder: Path) -> Figures:
     """Draw from every hint of `some` with and without the control; leaves a sheet in `images/`."""
     draw = {"vae": pipe.vae, "some": some, "steps": steps}
-    advised = {"guidance": GUIDANCE, "strength": STRENGTH}
+    told = json.loads((folder / "studio.json").read_text())["control"]
+    advised = {"guidance": told["guidance"], "strength": told["scale"]}
     followed = control_data.generate(pipe.unet, control, **draw, **advised)
     plain = control_data.generate(pipe.unet, control, **draw)
     free = control_data.generate(pipe.unet, None, **draw, **advised)
@@ -141,13 +144,16 @@ v = base(xt, t, states, down_block_additional_residuals=down,
 
 {judged}
 
+{evaluated.section(folder)}
+
 {_table(found)}
 
 Edges: Canny edges of the generated picture against the hint's lines, forgiven by 2 px; means over
 the pictures. Concepts: the nearest training pictures in gradients and colours (`looks.py`: no
 learned space, so shares are low for real pictures too). The hints are of pictures that neither
 network was trained on; the same prompt (the concept's name) and the same noise with and without; 20
-DDIM steps at guidance {GUIDANCE:g} and a control scale of {STRENGTH:g}, which are advised. At the
+DDIM steps at guidance {said["guidance"]:g} and a control scale of {said["scale"]:g}, which are
+advised. At the
 base's own guidance of 3.5 and a scale of 1, F1 with control is {found.plain.f1:.3f}.
 
 ![loss](images/loss.png)
