@@ -180,5 +180,5 @@ def test_a_shipped_control_draws_what_the_words_say_where_the_lines_are(kind):
         found = [edges.match(PREPROCESSORS["canny"](one)[..., 0], lines).f1 for one in made]
         f1.append(sum(found) / len(found))
         middle.append(made[:, 64, 64].astype(int).mean(0))
-    assert f1[0] > {"canny": 0.7, "scribble": 0.6}[kind] and f1[0] > f1[1] + 0.3
+    assert f1[0] > {"canny": 0.7, "scribble": 0.6}[kind] and f1[0] > f1[1] + 0.35
     assert middle[0][2] > middle[0][0] + 60  # blue, as the words say
