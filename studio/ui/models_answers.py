@@ -96,7 +96,12 @@ def _insides(engine: Engine) -> tuple[Callable, ...]:
     def gates(ask: dict) -> dict:
         return {"gates": models_messages.gates(inside.gates(_id(ask)))}
 
-    return round_trip, forward, gates
+    def attention(ask: dict) -> dict:
+        share, prompt = ask.get("share"), ask.get("prompt", "")
+        made = inside.attention(_id(ask), _picture(ask), share, prompt)
+        return {"attention": models_messages.attention(made)}
+
+    return round_trip, forward, gates, attention
 
 
 def _id(ask: dict) -> str:

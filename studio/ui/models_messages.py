@@ -5,6 +5,7 @@ Sentences travel as messages, pictures as data; a checkpoint is named by its opa
 
 from __future__ import annotations
 
+import base64
 from dataclasses import asdict
 from typing import Any
 
@@ -91,6 +92,16 @@ def forward(value: insides.Forward) -> dict:
     names = ("picture", "xt", "x0", "variance")
     pictures = {name: _data(getattr(value, name)) for name in names}
     return {**asdict(value), **pictures}
+
+
+def attention(value: insides.Attention) -> dict:
+    """The maps of a group one behind the other, in base64."""
+    pictures = {name: _data(getattr(value, name)) for name in ("picture", "xt", "x0")}
+    heats = [
+        {**asdict(heat), "maps": base64.b64encode(b"".join(heat.maps)).decode()}
+        for heat in value.heats
+    ]
+    return {**asdict(value), **pictures, "heats": heats}
 
 
 def gates(value: insides.Gates) -> dict:

@@ -197,10 +197,44 @@ class ScriptedInsides:
             variances=(0.02, 0.41, 0.97) if transformer else None,
         )  # fmt: skip
 
+    def attention(
+        self, id: str, picture: bytes, share: float, prompt: str, seed: int = 0
+    ) -> insides.Attention:
+        insides.check(share, prompt, seed)
+        if not prompt.strip():
+            raise BadRequest("Write a prompt first; its words are looked for in the picture.")
+        x0, eps = drawings.drawing("blue heart", 1), drawings.noise(1)
+        pictures = [x0, drawings.noisy(x0, eps, 1 - share, share), drawings.guess(x0, share)]
+        png = [drawings.encode(x, "PNG") for x in pictures]
+        words = prompt.split()
+        tokens = (
+            insides.Token("", "begin"), *(insides.Token(w, "word") for w in words),
+            insides.Token("", "end"), insides.Token("", "padding"),
+        )  # fmt: skip
+        heats = (_heat("all", 5, 16, len(tokens)), _heat("16×16", 3, 16, len(tokens)),
+                 _heat("8×8", 2, 8, len(tokens)))  # fmt: skip
+        return insides.Attention(
+            id=id, share=share, t=1000 * share, logsnr=0.4, kind="cross", heads=8, pooled=True,
+            side=128, picture=png[0], xt=png[1], x0=png[2], tokens=tokens, heats=heats,
+        )  # fmt: skip
+
     def gates(self, id: str, points: int = 17) -> insides.Gates:
         shares = tuple(k / (points - 1) for k in range(points))
         rows = [tuple(0.02 + (0.5 + s) * k / 12 for k in range(12)) for s in shares]
         return insides.Gates(id, shares, tuple(rows), tuple(row[::-1] for row in rows))
+
+
+def _heat(name: str, layers: int, side: int, tokens: int) -> insides.Heat:
+    """The begin mark takes most, everywhere; each word a spot of its own."""
+    y, x = np.mgrid[0:side, 0:side] / (side - 1)
+    maps, peaks, shares = [], [], []
+    for k in range(tokens):
+        spot = np.exp(-9 * ((x - 0.2 - 0.6 * (k % 3) / 2) ** 2 + (y - 0.2 - 0.2 * (k % 4)) ** 2))
+        given = np.full_like(x, 0.6) + 0.1 * spot if k == 0 else 0.4 / (tokens - 1) * spot
+        maps.append((given / given.max() * 255).round().astype(np.uint8).tobytes())
+        peaks.append(float(given.max()))
+        shares.append(float(given.mean()))
+    return insides.Heat(name, layers, side, side, tuple(maps), tuple(peaks), tuple(shares))
 
 
 def _unet() -> tuple[insides.Block, ...]:

@@ -3,14 +3,13 @@
 import base64
 import os
 import threading
-import time
 
 import pytest
 from PIL import Image
 
 from studio import holding as h
 from studio.ui import models_answers, models_messages, tab_models
-from tests.ui import looks
+from tests.ui import acts, looks
 from tests.ui.conftest import Served, free_port
 from tests.ui.scripted_holdings import SHELF
 from tests.ui.scripted_stock import Stocked
@@ -151,13 +150,11 @@ def test_a_load_is_cancelled_and_what_was_loaded_stays(models, stocked):
 
 @ui
 def test_a_closed_tab_gives_its_load_up(models, stocked):
-    page = models("held-unet", viewport={"width": 1200, "height": 800})
+    page = models("held-unet", apart=True)
     page.click("#models_load")
     page.wait_for_selector(".models[data-bytes='3000000000']")
     page.context.close()
-    until = time.monotonic() + 20
-    while not stocked.engine.holdings.closed and time.monotonic() < until:
-        time.sleep(0.05)
+    assert acts.eventually(lambda: stocked.engine.holdings.closed)
     assert stocked.engine.holdings.closed == ["held-unet"]
 
 
@@ -212,6 +209,41 @@ def test_a_transformer_has_its_tokens_its_variance_and_its_gates(models, stocked
     assert page.locator(".models_forward svg.tokens line").count() == 14
     assert "8 × 8 = 64" in page.inner_text(".models_forward .plates")
     looks_as_it_did(page, "dark")
+
+
+def squares(page, of):
+    """The opacity of each square of a map, row by row."""
+    return page.evaluate(
+        "(c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+        ".filter((_, k) => k % 4 === 3)",
+        page.query_selector(f"{of} canvas"),
+    )
+
+
+@ui
+def test_each_word_has_a_map_of_the_layers_that_are_chosen(models):
+    page = models()
+    page.click("#models_words_go")
+    assert "Write a prompt first" in message(page)
+    page.fill("#models_prompt_words", "a red <b>apple</b>")
+    assert page.input_value("#models_prompt") == "a red <b>apple</b>"  # one prompt for both
+    page.press("#models_prompt_words", "Enter")
+    page.wait_for_selector(".models[data-look='words'] .words-card >> nth=5")
+    words = page.locator(".words-card .token").all_inner_texts()
+    assert words == ["begin mark", "a", "red", "<b>apple</b>", "end mark", "padding"]
+    assert "“a”" in page.inner_text("#models_words_large figcaption")
+    assert max(squares(page, "#models_words_large")) == 225
+    page.click(".words-card >> nth=2")
+    assert "“red”" in page.inner_text("#models_words_large figcaption")
+    assert len(squares(page, "#models_words_large")) == 256
+    looks_as_it_did(page, "words")
+    page.click(".words-card >> nth=0")
+    assert min(squares(page, "#models_words_large")) < 200
+    page.click("#models_words_scale label >> nth=1")  # the begin mark is beyond every word
+    assert set(squares(page, "#models_words_large")) == {225}
+    page.click("#models_words_layers label >> nth=2")
+    assert len(squares(page, "#models_words_large")) == 64
+    assert page.noticed.errors == []
 
 
 @ui

@@ -1,12 +1,15 @@
 // Looking inside a checkpoint: a picture through its autoencoder and back, one forward block by
-// block, and a transformer's gates over t. Each is asked for; the checkpoint is loaded first.
+// block, where each word of a prompt is looked for, and a transformer's gates over t. Each is
+// asked for; the checkpoint is loaded first.
 
 import { drawGates, drawStack, drawU, tokenGrid } from "./models_draw.js";
+import { drawWords } from "./models_words.js";
 import { short } from "./plots.js";
 import { button, element } from "./race_words.js";
 import { typeset } from "./typeset.js";
 import { say } from "./words.js";
 
+const READERS = ["sd", "sdxl", "pixart", "sd3", "flux"]; // families that attend to a text
 const MAX_UPLOAD = 20e6; // bytes of a picture that is looked at
 
 export class Look {
@@ -27,12 +30,14 @@ export class Look {
     this.tab.root.dataset.look = "none";
     if (!network) return this.box.replaceChildren();
     const latent = details.latent[1] !== details.size;
-    this.panels = { trip: panel("models_trip"), forward: panel("models_forward"), gates: panel("models_gates") };
+    this.panels = { trip: panel("models_trip"), forward: panel("models_forward"), words: panel("models_words"), gates: panel("models_gates") };
     this.panels.trip.hidden = !latent;
+    this.panels.words.hidden = !READERS.includes(details.family);
     this.panels.gates.hidden = !details.components.some(({ kind, name }) => name === "transformer" || /Transformer2DModel$/.test(kind));
     this.box.replaceChildren(element("h3", "look-title", say("models_look")), this.picker(), ...Object.values(this.panels));
     this.ready("trip", [button("act", say("models_trip_go"), "", () => this.run("trip"))]);
-    this.ready("forward", [this.field(), button("act", say("models_forward_go"), "", () => this.run("forward"))]);
+    this.ready("forward", [this.field("forward"), button("act", say("models_forward_go"), "", () => this.run("forward"))]);
+    this.ready("words", [this.field("words"), button("act", say("models_words_go"), "", () => this.run("words"))]);
     this.ready("gates", [button("act", say("models_gates_go"), "", () => this.run("gates"))]);
     for (const [name, box] of Object.entries(this.panels)) box.querySelector(".ask button.act").id = `models_${name}_go`;
   }
@@ -68,22 +73,31 @@ export class Look {
     return row;
   }
 
-  /** The prompt of a forward, and where on the path it is asked. */
-  field() {
+  /** The prompt of a forward, and where on the path it is asked: one for both panels. */
+  field(name) {
+    const end = name === "forward" ? "" : `_${name}`;
     const box = element("span", "fields");
-    const prompt = Object.assign(element("input"), { type: "text", id: "models_prompt", maxLength: 2000, value: this.prompt, placeholder: say("models_prompt") });
+    const prompt = Object.assign(element("input"), { type: "text", id: `models_prompt${end}`, maxLength: 2000, value: this.prompt, placeholder: say(`models_prompt${end}`) });
     prompt.setAttribute("aria-label", say("prompt"));
-    prompt.addEventListener("change", () => (this.prompt = prompt.value));
-    const slider = Object.assign(element("input"), { type: "range", id: "models_share", min: 0, max: 1, step: 0.02, value: this.share });
+    prompt.addEventListener("input", () => this.shared("prompt", prompt.value));
+    prompt.addEventListener("keydown", ({ key }) => key === "Enter" && this.run(name));
+    const slider = Object.assign(element("input"), { type: "range", id: `models_share${end}`, min: 0, max: 1, step: 0.02, value: this.share });
     slider.setAttribute("aria-label", "t/T");
-    const at = element("output", "", `t/T ${this.share.toFixed(2)}`);
-    slider.addEventListener("input", () => {
-      this.share = Number(slider.value);
-      at.textContent = `t/T ${this.share.toFixed(2)}`;
-    });
-    slider.addEventListener("change", () => this.panels.forward.dataset.done && this.run("forward"));
-    box.append(prompt, slider, at);
+    slider.addEventListener("input", () => this.shared("share", Number(slider.value)));
+    slider.addEventListener("change", () => this.panels[name].dataset.done && this.run(name));
+    box.append(prompt, slider, element("output", "", `t/T ${this.share.toFixed(2)}`));
     return box;
+  }
+
+  /** What was set in one panel stands in the other too. */
+  shared(name, value) {
+    this[name] = value;
+    for (const box of this.box.querySelectorAll(".fields")) {
+      const [prompt, slider, at] = box.children;
+      if (prompt.value !== this.prompt) prompt.value = this.prompt;
+      slider.value = this.share;
+      at.textContent = `t/T ${this.share.toFixed(2)}`;
+    }
   }
 
   ready(name, parts) {
@@ -92,7 +106,7 @@ export class Look {
 
   /** Another picture: what was looked at is looked at again. */
   again() {
-    for (const name of ["trip", "forward"]) if (this.panels[name].dataset.done) this.run(name);
+    for (const name of ["trip", "forward", "words"]) if (this.panels[name].dataset.done) this.run(name);
   }
 
   async run(name) {
@@ -197,8 +211,12 @@ function forward(box, { forward: f }) {
   ]));
 }
 
+function words(box, { attention }) {
+  drawWords(box, attention, shown);
+}
+
 function gates(box, { gates: g }) {
   box.replaceChildren(...drawGates(g));
 }
 
-const SHOWN = { trip: ["round_trip", trip], forward: ["forward", forward], gates: ["gates", gates] };
+const SHOWN = { trip: ["round_trip", trip], forward: ["forward", forward], words: ["attention", words], gates: ["gates", gates] };
