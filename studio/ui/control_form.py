@@ -86,7 +86,12 @@ def start(engine: Engine) -> dict[str, Any]:
     return {
         "kinds": [described(info) for info in infos],
         "preprocessors": [
-            {"id": p.id, "title": p.title, "settings": [_slider(s) for s in p.settings]}
+            {
+                "id": p.id,
+                "title": p.title,
+                "settings": [_slider(s) for s in p.settings],
+                "missing": p.missing,
+            }
             for p in engine.steering.preprocessors()
         ],
         "usual": next((i.id for name in USUAL for i in infos if name in i.id), _first(infos)),

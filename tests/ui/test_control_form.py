@@ -12,7 +12,7 @@ from PIL import Image
 from studio import contract as c
 from studio.controls import Control, ControlInfo
 from studio.errors import BadRequest, StudioError
-from studio.imaging.preprocessors import PREPROCESSORS
+from studio.imaging.preprocessors_learned import LEARNED
 from studio.ui import control_answers, control_form, words
 from studio.ui.control_messages import Board
 from tests.ui.scripted_steering import ScriptedSteering
@@ -185,11 +185,11 @@ def test_a_board_is_over_when_both_are_and_a_failure_is_what_counts():
     assert told.over and said["kind"] == "failed" and said["message"]
 
 
-@pytest.mark.parametrize("language", ["en", "zh-CN"])
-def test_what_no_preprocessor_makes_is_said_below_them(language):
-    assert 'say("control_not_here")' in (STATIC / "js/control_sheets.js").read_text()
-    said = words.catalogue(language)["control_not_here"]
-    absent = {"en": ("Depth", "straight lines", "HED", "pose", "As it is"),
-              "zh-CN": ("深度", "直线", "HED", "姿态", "原样")}  # fmt: skip
-    assert all(name in said for name in absent[language])
-    assert not {"depth", "mlsd", "hed", "pose"} & PREPROCESSORS.keys()
+def test_what_is_not_installed_is_named_below_the_preprocessors_with_its_command():
+    said = control_form.start(Steered())
+    missing = {p["id"]: p["missing"] for p in said["preprocessors"] if p["missing"]}
+    assert missing == {name: made.extra for name, made in LEARNED.items()} and missing
+    script = (STATIC / "js/control_sheets.js").read_text()
+    assert "python -m studio extras install" in script and "filter((p) => !p.missing)" in script
+    for language in ("en", "zh-CN"):
+        assert "{names}" in words.catalogue(language)["control_not_here"]

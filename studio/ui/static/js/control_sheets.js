@@ -157,7 +157,7 @@ export class Sheets {
     const { sheet } = this;
     const { control } = sheet;
     const kinds = this.said.kinds.map((k) => [k.id, sayText(k.title)]);
-    const ways = this.said.preprocessors.map((p) => [p.id, sayText(p.title)]);
+    const ways = this.said.preprocessors.filter((p) => !p.missing).map((p) => [p.id, sayText(p.title)]);
     const made = this.said.preprocessors.find((p) => p.id === control.preprocess);
     const settings = (made?.settings ?? []).map((s) =>
       this.range(`control_set_${s.name}`, s.least, s.most, s.step, control.settings[s.name] ?? s.value, (value) => {
@@ -196,7 +196,7 @@ export class Sheets {
         this.refocus(() => this.layFields());
         this.later(sheet, 0);
       }),
-      element("p", "not-here", whole ? say("control_whole") : say("control_not_here")),
+      ...(whole ? [element("p", "not-here", say("control_whole"))] : this.notHere()),
       ...settings,
       this.range("control_scale", 0, 2, 0.05, control.scale, change("scale")),
       this.range("control_start", 0, 1, 0.05, control.start, change("start")),
@@ -343,6 +343,16 @@ export class Sheets {
   publish() {
     const controls = this.sheets.map((s) => s.control).filter((c) => c.image);
     this.props.value = { ...this.said, controls: structuredClone(controls) };
+  }
+
+  /** What preprocessors need a network that is not installed, and the command that installs it. */
+  notHere() {
+    const absent = this.said.preprocessors.filter((p) => p.missing);
+    if (!absent.length) return [];
+    const names = absent.map((p) => sayText(p.title)).join(say("control_and"));
+    const line = element("p", "not-here", `${say("control_not_here", { names })} `);
+    line.append(element("code", "", `python -m studio extras install ${absent.map((p) => p.missing).join(" ")}`));
+    return [line];
   }
 
   show() {
