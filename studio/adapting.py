@@ -44,7 +44,8 @@ class AdapterInfo:
     """What is known of an adapter without loading it.
 
     `trigger` is the word that stands for a textual inversion in a prompt. `targets` are the parts
-    of a checkpoint that it changes: "unet", "text_encoder", "text_encoder_2", "vae".
+    of a checkpoint that it changes: "unet", "transformer", "text_encoder", "text_encoder_2",
+    "text_encoder_3", "vae".
     """
 
     id: str

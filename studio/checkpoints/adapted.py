@@ -37,19 +37,22 @@ class Adapted:
     """The places of one checkpoint that adapters can change. It belongs to the device's thread."""
 
     def __init__(self, checkpoint: Any) -> None:
-        """Families with a `unet` and `texts`; nothing is changed before an adapter comes."""
+        """Families with `encoders` and a denoiser; nothing is changed before an adapter comes."""
         self.checkpoint, self.device = checkpoint, str(checkpoint.device)
         self._networks: dict[str, Adaptable] = {}
-        parts = ("text_encoder", "text_encoder_2")[-len(checkpoint.texts) :]
-        if len(checkpoint.texts) == 1 and checkpoint.entry.family == "sd":
-            parts = ("text_encoder",)
-        self.texts = dict(zip(parts, checkpoint.texts, strict=True))
+        self.texts: dict[str, Any] = checkpoint.encoders
+        self._denoisers = {
+            part: getattr(checkpoint, name)
+            for part, name in (("unet", "unet"), ("transformer", "network"))
+            if hasattr(checkpoint, name)
+        }
 
     def attach(self, entry: AdapterEntry) -> Attached:
         """Read an adapter and make it ready; raises BadCheckpoint with a sentence."""
         if entry.kind == "embedding":
             return self._learn(entry)
-        found = lora.read(entry, _layers(self.checkpoint.unet.config.layers_per_block))
+        unet = self._denoisers.get("unet")
+        found = lora.read(entry, _layers(unet.config.layers_per_block) if unet else 0)
         made = {}
         for part, changes in found.items():
             made[part] = self._network(part, entry).deltas(changes, entry.title)
@@ -72,9 +75,9 @@ class Adapted:
     def _network(self, part: str, entry: AdapterEntry) -> Adaptable:
         if part not in self._networks:
             text = self.texts.get(part)
-            if part != "unet" and text is None:
+            network = text.model if text else self._denoisers.get(part)
+            if network is None:
                 raise BadCheckpoint(f"{entry.title} changes {part}, which is not there.")
-            network = text.model if text else self.checkpoint.unet
             self._networks[part] = Adaptable(network, self.device)
         return self._networks[part]
 

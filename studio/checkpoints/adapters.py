@@ -19,7 +19,7 @@ from studio.checkpoints.entry import Entry, check_inside, read_json, words
 from studio.checkpoints.headers import Header
 from studio.checkpoints.layouts import ldm
 from studio.checkpoints.lora_keys import ALPHA, DOWN, UP
-from studio.checkpoints.shapes import hidden, of_modules
+from studio.checkpoints.shapes import TEXTS, hidden, of_modules
 from studio.errors import BadCheckpoint, BadRequest
 
 Shape = tuple[int, ...]
@@ -31,12 +31,14 @@ FILES = (  # as the tools name them in a folder of their own
 AUTOENCODERS: dict[str, Kind] = {"AutoencoderKL": "vae", "AutoencoderTiny": "tiny"}
 SLOTS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}  # XL's inversions name encoders
 LDM_VAE = ("decoder.up.0.block.0.conv1.weight",)  # tells an autoencoder alone in one file
+PARTS = ("unet", "transformer", *TEXTS)  # that low-rank adapters change
 MAX_VECTORS = 75  # of one word: as many as CLIP reads
 WIDTHS = (256, 4096)  # of a nameless inversion's vectors; CLIP's words have 768 to 1280
 TOKEN = re.compile(r"<[\w.-]{1,60}>|[\w.-]{1,60}")  # a word that may stand for an inversion
 MAX_RANK = 1024
 MAX_BLOCKS, MAX_CHANNELS = 8, 256  # of an autoencoder; published ones have 4, and 4 to 128
-FAMILIES = ("sd", "sdxl")
+FAMILIES = ("sd", "sdxl", "sd3", "flux", "pixart")  # that take low-rank adapters
+LEARNED = ("sd", "sdxl")  # that take textual inversions
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,14 @@ def _modules(
 ) -> dict[tuple[str, str], dict[str, str]]:
     """Stored names by module and role; raises BadCheckpoint for halves and misfits."""
     modules: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    denoiser = "unet"  # a file has one, and its blocks tell which it is
+    if any(key and key.part == "transformer" for key in keys.values()):
+        denoiser = "transformer"
     for stored, key in keys.items():
         if key is None:
             raise BadCheckpoint(f"{name} holds {stored[:80]}, which is no part of a LoRA.")
-        modules[key.part, key.module][key.role] = stored
+        part = denoiser if key.part == "unet" else key.part
+        modules[part, key.module][key.role] = stored
     for (_, module), roles in modules.items():
         if DOWN not in roles or UP not in roles:
             raise BadCheckpoint(f"{name} is incomplete: of {module[:80]} one half is missing.")
@@ -195,7 +201,7 @@ def _modules(
 
 def _alphas(file: Path, header: Header, peft: dict[str, Any]) -> dict[str, float]:
     """α by part where no tensor holds it: diffusers' metadata, or peft's `adapter_config.json`."""
-    said = {f"unet.{k}": v for k, v in peft.items()}
+    said = {f"{part}.{k}": v for part in ("unet", "transformer") for k, v in peft.items()}
     if "lora_adapter_metadata" in header.metadata:
         try:
             told = json.loads(header.metadata["lora_adapter_metadata"])
@@ -207,7 +213,7 @@ def _alphas(file: Path, header: Header, peft: dict[str, Any]) -> dict[str, float
         if key.endswith(patterns) and value:
             kind = key.rpartition(".")[2]
             raise BadCheckpoint(f"{file.name} is a LoRA with {kind}, which is not applied here.")
-    found = {part: said.get(f"{part}.lora_alpha") for part in ("unet", *SLOTS.values())}
+    found = {part: said.get(f"{part}.lora_alpha") for part in PARTS}
     bounds.check({f"{part}.lora_alpha": a for part, a in found.items()}, file.name)
     return {part: float(a) for part, a in found.items() if isinstance(a, int | float)}
 
@@ -243,31 +249,40 @@ def check_fit(adapter: AdapterEntry, base: Entry) -> None:
         return _check_autoencoder(adapter, base)
     if base.family not in FAMILIES:
         raise BadRequest(
-            f"{base.title} takes no adapters here; those are for Stable Diffusion and XL."
+            f"{base.title} takes no adapters here; those are for Stable Diffusion, XL and 3, "
+            "FLUX and PixArt."
+        )
+    if adapter.kind == "embedding" and base.family not in LEARNED:
+        raise BadRequest(
+            f"{base.title} takes no textual inversions here; those are for Stable Diffusion and XL."
         )
     if adapter.kind == "embedding":
         return _check_vectors(adapter, base)
     assert adapter.header is not None
     mine = of_modules(base)
     for (part, module), roles in adapter.modules.items():
-        wanted = mine.shapes.get((part, mine.name(part, module)))
+        wanted = [mine.shapes.get((part, name)) for name in mine.names(part, module)]
         down, up = (adapter.header.shapes[roles[role]] for role in (DOWN, UP))
-        if wanted is None:
+        if None in wanted:
             raise BadRequest(
                 f"The adapter {adapter.title} was made for another network than {base.title}: it "
                 f"changes {part}.{module[:80]}, which is not there. Choose one for this checkpoint."
             )
-        if not _fits(down, up, wanted):
+        if not _fits(down, up, [shape for shape in wanted if shape]):
             raise BadRequest(
                 f"The adapter {adapter.title} was made for another network than {base.title}: "
                 f"{part}.{module[:80]} has other sides there. Choose one for this checkpoint."
             )
 
 
-def _fits(down: Shape, up: Shape, wanted: Shape) -> bool:
-    """(r, in[, k, k]) and (out, r[, 1, 1]) for a weight (out, in[, k, k]); 1×1 may be left out."""
+def _fits(down: Shape, up: Shape, wanted: list[Shape]) -> bool:
+    """(r, in[, k, k]) and (out, r[, 1, 1]) for a weight (out, in[, k, k]); 1×1 may be left out.
+
+    Of several weights the outs are added.
+    """
     sides = down[2:] or (1, 1)
-    return (up[0], down[1]) == wanted[:2] and sides == (wanted[2:] or (1, 1))
+    beneath = all(w[1] == down[1] and (w[2:] or (1, 1)) == sides for w in wanted)
+    return beneath and up[0] == sum(w[0] for w in wanted)
 
 
 def _check_vectors(adapter: AdapterEntry, base: Entry) -> None:

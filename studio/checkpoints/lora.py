@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studio.checkpoints import weights
+from studio.checkpoints import lora_bfl, weights
 from studio.checkpoints.adapters import AdapterEntry
 from studio.checkpoints.lora_keys import ALPHA, DOWN, UP, from_ldm
 from studio.errors import BadCheckpoint
@@ -66,12 +66,17 @@ class Adaptable:
         """An adapter's changes by canonical module: down, up, α. Raises BadCheckpoint."""
         layers: dict[str, list[Delta]] = {}
         for module, (down, up, alpha) in found.items():
-            path = self._path(module)
-            if path is None:
-                raise BadCheckpoint(f"{name} changes {module[:80]}, which is not there.")
-            layer, at = _beside(self.network, path)
-            made = self._delta(self.network.get_submodule(path), layer, at, down, up, alpha)
-            layers.setdefault(layer, []).append(made)
+            paths = [self._path(each) for each in lora_bfl.modules(module) or (module,)]
+            first = 0
+            for path in paths:
+                if path is None:
+                    raise BadCheckpoint(f"{name} changes {module[:80]}, which is not there.")
+                own = self.network.get_submodule(path)
+                end = len(up) if len(paths) == 1 else first + own.out_features
+                layer, at = _beside(self.network, path)
+                made = self._delta(own, layer, at, down, up[first:end], alpha)
+                layers.setdefault(layer, []).append(made)
+                first = end
         for layer in set(layers) - self._hooked:
             self._hook(layer)
         taken = sum(d.down.numel() + d.up.numel() for each in layers.values() for d in each)

@@ -1,8 +1,8 @@
 """The names that low-rank adapters give to what they change: several tools' ways, brought to one.
 
-Canonical is the part ("unet", "text_encoder", "text_encoder_2") with the module's diffusers name,
-dots as underscores, which is how kohya's tools write it. Theirs for XL are LDM's names; diffusers
-and peft write dots. No tensors here.
+Canonical is the part ("unet", "transformer", "text_encoder" and so on) with the module's diffusers
+name, dots as underscores, which is how kohya's tools write it. Theirs for XL are LDM's names, for
+FLUX its authors', see `lora_bfl`; diffusers and peft write dots. No tensors here.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from studio.checkpoints import lora_bfl
+
 DOWN, UP, ALPHA = "down", "up", "alpha"
 KOHYA = {
     "lora_unet_": "unet",
     "lora_te1_": "text_encoder",
     "lora_te2_": "text_encoder_2",
+    "lora_transformer_": "transformer",
     "lora_te_": "text_encoder",
 }
 DOTTED = {
     "unet.": "unet",
+    "transformer.": "transformer",
     "text_encoder.": "text_encoder",
     "text_encoder_2.": "text_encoder_2",
+    "text_encoder_3.": "text_encoder_3",
     "base_model.model.": "unet",  # what peft saves of one network
 }
 BARE = ("down_blocks.", "mid_block.", "up_blocks.")  # of a UNet, as diffusers had it at first
+BLOCKS = ("transformer_blocks_", "single_transformer_blocks_")  # only a transformer begins so
 ROLES = {  # endings, and what the tensor is
     ".lora_down.weight": DOWN,
     ".lora_up.weight": UP,
@@ -87,10 +93,18 @@ def parse(stored: str) -> Key | None:
     rest, role = stored[: -len(ending)], ROLES[ending]
     for start, part in (KOHYA | DOTTED).items():
         if rest.startswith(start):
-            return Key(part, _module(rest[len(start) :]), role)
-    if rest.startswith(BARE):
-        return Key("unet", _module(rest), role)
+            module = _module(rest[len(start) :])
+            return Key(_denoiser(module) if part == "unet" else part, module, role)
+    module = _module(rest)
+    if rest.startswith(BARE) or module.startswith(BLOCKS):
+        return Key(_denoiser(module), module, role)
     return None
+
+
+def _denoiser(module: str) -> str:
+    """Tools that say "unet" of every denoiser: which one it is by its blocks' names."""
+    is_transformer = module.startswith(BLOCKS) or lora_bfl.modules(module)
+    return "transformer" if is_transformer else "unet"
 
 
 def other_kind(names: list[str]) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.checkpoints import headers
+from studio.checkpoints import headers, lora_bfl
 from studio.checkpoints.entry import Entry, read_json
 from studio.checkpoints.layouts.ldm import UNET, Text
 from studio.checkpoints.lora_keys import from_ldm
 
 Shape = tuple[int, ...]
-TEXTS = ("text_encoder", "text_encoder_2")
+TEXTS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,16 @@ class Modules:
     shapes: dict[tuple[str, str], Shape]
     layers: int
 
-    def name(self, part: str, module: str) -> str:
-        """The canonical name for one that may be LDM's, or lack a text encoder's first part."""
+    def names(self, part: str, module: str) -> tuple[str, ...]:
+        """The canonical name for one that may be its authors', or lack an encoder's first part.
+
+        Several for FLUX's authors' fused projections: what is changed lies one below the other.
+        """
         if part == "unet":
-            return from_ldm(module, self.layers)
-        return next((n for n in _texts(module) if (part, n) in self.shapes), module)
+            return (from_ldm(module, self.layers),)
+        if part == "transformer":
+            return lora_bfl.modules(module) or (module,)
+        return (next((n for n in _texts(module) if (part, n) in self.shapes), module),)
 
 
 def of_modules(base: Entry) -> Modules:
@@ -52,10 +57,11 @@ def hidden(base: Entry) -> dict[str, int]:
 
 def _folder(base: Entry) -> Modules:
     shapes: dict[tuple[str, str], Shape] = {}
-    for part in ("unet", *TEXTS):
+    for part in ("unet", "transformer", *TEXTS):
         if (base.folder / part).is_dir():
             shapes |= {(part, n): s for n, s in _weights(base.folder / part).items()}
-    layers = read_json(base.folder / "unet" / "config.json").get("layers_per_block", 2)
+    unet = base.folder / "unet" / "config.json"
+    layers = read_json(unet).get("layers_per_block", 2) if unet.is_file() else 2
     return Modules(shapes, layers if isinstance(layers, int) else 2)
 
 
@@ -99,4 +105,4 @@ def _texts(module: str) -> list[str]:
 
 def _parts(base: Entry, count: int) -> tuple[str, ...]:
     """Which encoders a file has; XL's refiner has the second alone."""
-    return TEXTS[-count:] if base.family == "sdxl" else TEXTS[:count]
+    return TEXTS[:2][-count:] if base.family == "sdxl" else TEXTS[:count]

@@ -24,6 +24,9 @@ MARKS = ("eos_token", "unk_token", "pad_token")
 class T5:
     """Its states (T, D), every prompt padded to the same length; masked, where a family asks."""
 
+    inversions = None  # words are learned for CLIP's encoders alone
+    worn: tuple = ()  # which adapters change it now, and how strongly
+
     def __init__(self, folder: Path, device: str, suffix: str, length: int) -> None:
         """From `tokenizer` and `text_encoder` in `folder`, each with the suffix, e.g. "_2"."""
         transformers = importlib.import_module("transformers")

@@ -7,6 +7,7 @@ was distilled from a guided one takes the guidance's scale as an input beside th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,6 +54,11 @@ class Flux:
             strength = asked.strength or STRENGTH
             parts["guidance"] = torch.tensor(strength, device=self.device)
         return parts
+
+    @property
+    def encoders(self) -> dict[str, Any]:
+        """What reads the text, by part."""
+        return {"text_encoder": self.clip, "text_encoder_2": self.t5}
 
     def said(self, prompt: str) -> tuple[Said, ...]:
         """What stands at each place of the context."""

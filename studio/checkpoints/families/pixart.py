@@ -8,6 +8,7 @@ also takes the picture's height, width and their ratio; they are read off the st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,6 +62,11 @@ class PixArt:
         """The text in small letters, as the authors' training captions were."""
         states, mask = self.text.hidden_and_mask(asked.text.lower().strip())
         return {"context": states, "mask": mask}
+
+    @property
+    def encoders(self) -> dict[str, Any]:
+        """What reads the text, by part."""
+        return {"text_encoder": self.text}
 
     def said(self, prompt: str) -> tuple[Said, ...]:
         """What stands at each place of the context."""

@@ -86,6 +86,14 @@ class StableDiffusion:
         beyond = asked.strength - 1.0 if asked.strength else 0.0
         return {"strength": torch.tensor(beyond, device=self.device)}
 
+    @property
+    def encoders(self) -> dict[str, Any]:
+        """What reads the text, by part; a refiner of XL has the second alone."""
+        parts = ("text_encoder", "text_encoder_2")
+        count = len(self.texts)
+        parts = parts[-count:] if self.entry.family == "sdxl" else parts[:count]
+        return dict(zip(parts, self.texts, strict=True))
+
     def said(self, prompt: str) -> tuple[Said, ...]:
         """What stands at each place of the context; two encoders say the same at each."""
         return self.text.said(prompt)

@@ -7,6 +7,7 @@ vectors of the CLIPs join the time. Without T5 its place holds zeros, as in trai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,12 @@ class StableDiffusion3:
             long = self.t5.context(asked.text)
         context = torch.cat([F.pad(short, (0, width - short.shape[1])), long])
         return {"context": context, "pooled": torch.cat([pooled for _, pooled in each])}
+
+    @property
+    def encoders(self) -> dict[str, Any]:
+        """What reads the text, by part."""
+        long = {"text_encoder_3": self.t5} if self.t5 else {}
+        return {"text_encoder": self.clips[0], "text_encoder_2": self.clips[1], **long}
 
     def said(self, prompt: str) -> tuple[Said, ...]:
         """What stands at each place of the context: the CLIPs' tokens, then T5's or none."""
