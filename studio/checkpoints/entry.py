@@ -49,7 +49,10 @@ class Entry:
 
 
 def check_inside(folder: Path) -> None:
-    """Raise BadCheckpoint for a link out of the folder, or a file larger than its kind ever is."""
+    """Raise BadCheckpoint for a link out of the folder, or a file larger than its kind ever is.
+
+    Weights may be links to those of a checkpoint beside it: two that share a part keep one copy.
+    """
     root = folder.resolve()
     for count, file in enumerate(folder.rglob("*")):
         if count > MAX_FILES:
@@ -64,9 +67,17 @@ def check_inside(folder: Path) -> None:
 
 def _inside(link: Path, root: Path) -> bool:
     try:
-        return link.resolve(strict=True).is_relative_to(root)
+        end = link.resolve(strict=True)
+        return end.is_relative_to(root) or _shared(end, root.parent)
     except (OSError, RuntimeError):  # it leads nowhere, or to itself
         return False
+
+
+def _shared(end: Path, models: Path) -> bool:
+    """Whether a file is a checkpoint's weights in this folder of checkpoints."""
+    if end.suffix != ".safetensors" or not end.is_file() or not end.is_relative_to(models):
+        return False
+    return (models / end.relative_to(models).parts[0] / "model_index.json").is_file()
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from studio.training import loop
 
 
 def spread(config, args: argparse.Namespace):
-    """One thread a worker on the CPU, where a crew shares a batch; no crew elsewhere."""
+    """One thread a worker on the CPU, where a crew shares a batch; elsewhere no crew, but a
+    compiled network where that is asked for.
+    """
     if args.device != "cpu":
-        return dataclasses.replace(config, workers=1)
+        said = {"compile": args.compile} if hasattr(args, "compile") else {}
+        return dataclasses.replace(config, workers=1, **said)
     if config.workers > 1:
         torch.set_num_threads(1)
     return config

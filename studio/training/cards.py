@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from studio.training import measure
+from studio.training import evaluated, measure
 from studio.training.dataset import IconData
 from studio.training.recipes import Recipe
+from studio.training.transformer_export import Figures as Drawn
 
 FRONT = """---
 license: other
@@ -109,7 +110,9 @@ pipe("red apple", num_inference_steps=20, guidance_scale=3.5).images[0]
 
 {judged}
 
-| measured | |
+{evaluated.section(folder)}
+
+| at the export | |
 |---|---|
 | autoencoder, {found.held} held-out pictures | PSNR {found.psnr:.2f} dB, SSIM {found.ssim:.3f} |
 | one picture, {steps_drawn} guided DDIM steps | {found.seconds:.2f} s on {found.threads} cores |
@@ -145,12 +148,13 @@ near by.
 
 
 def write_transformer_card(
-    folder: Path, data: IconData, rows: list[int], name: str, recipe, steps: int
+    folder: Path, data: IconData, rows: list[int], name: str, recipe, found: Drawn
 ) -> None:
     """README.md of `icons-dit` or `icons-flow`; `NOTES.md` says how good it is."""
     notes = folder / "NOTES.md"
     judged = notes.read_text().strip() if notes.is_file() else UNJUDGED
     concepts = len({data.records[row].concept for row in rows})
+    steps = found.losses[-1][0] if found.losses else 0
     (folder / "README.md").write_text(f"""{FRONT}
 # {folder.name}
 
@@ -161,6 +165,8 @@ def write_transformer_card(
 ## How good it is
 
 {judged}
+
+{evaluated.section(folder)}
 
 ![loss](images/loss.png)
 
@@ -173,7 +179,8 @@ def write_transformer_card(
 
 ## Trained on
 
-{len(rows)} pictures of {concepts} concepts, drawn by the sets below.
+{len(rows)} pictures of {concepts} concepts, drawn by the sets below. What is not among the concepts
+it cannot draw.
 
 {sources(data, {data.records[row].set for row in rows})}
 
@@ -181,6 +188,14 @@ def write_transformer_card(
 """)
 
 
+PARTS = {
+    "dit": """ Time and class
+  enter by adaLN-Zero; the library stores their embedding once a block, with a row for each of the
+  1,000 classes that its pipeline counts on, named or not.""",
+    "flow": """ Time enters by
+  one adaLN for all blocks, text by cross-attention that is masked where there is none. It was
+  taught prompts of up to 32 tokens, and the studio cuts there; the pipeline pads to 120.""",
+}
 TRANSFORMERS = {  # what each is, and how plain diffusers opens it
     "dit": """
 A small class-conditional DiT with adaLN-Zero and a learned variance, v-prediction, in the layout of

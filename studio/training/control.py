@@ -31,6 +31,7 @@ class Config:
     captions: int = 4
     known: float = 0.5  # share of the pictures that the denoiser itself was trained on
     workers: int = 2
+    compile: bool = False  # on CUDA alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ class Crew:
     def map(self, function: Callable, items):
         return self.pool.map(function, items) if self.pool else map(function, items)
 
-    def gradients(self, model: nn.Module, loss: Callable, *batch: torch.Tensor) -> float:
+    def gradients(
+        self, model: nn.Module, loss: Callable, *batch: torch.Tensor
+    ) -> float | torch.Tensor:
         """Set every parameter's `.grad` to that of the mean of `loss(*share)` over equal shares;
-        returns the mean loss.
+        returns the mean loss. A GPU's stays there, so that nobody waits for it at every step.
         """
         weights = [p for p in model.parameters() if p.requires_grad]
         shares = list(zip(*(tensor.chunk(self.workers) for tensor in batch), strict=True))
@@ -32,9 +34,8 @@ class Crew:
         def one(share):
             value = loss(*share)
             part = len(share[0]) / len(batch[0])
-            return value.item() * part, torch.autograd.grad(
-                value * part, weights, allow_unused=True
-            )
+            said = value.detach() if value.is_cuda else value.item()
+            return said * part, torch.autograd.grad(value * part, weights, allow_unused=True)
 
         done = list(self.map(one, shares))
         for i, weight in enumerate(weights):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline, StableDiffusionPipeline
+from transformers import BertModel
 
 from studio.errors import BadCheckpoint
 from studio.training.unet import SCHEDULE
@@ -14,12 +15,13 @@ from studio.training.unet import SCHEDULE
 MODEL = "icons-unet"  # the folder below models/
 SHARD = "9MB"
 LIMIT = 10_000_000
+TOKENS = 120  # PixArt's pipeline pads every prompt to so many
 
 
 def pipeline(vae, model, tokens, unet) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
         vae=vae,
-        text_encoder=model,
+        text_encoder=lengthened(model),
         tokenizer=tokens,
         unet=unet,
         scheduler=DDIMScheduler(**SCHEDULE),
@@ -35,6 +37,25 @@ def export(folder: Path, vae, model, tokens, unet, preview=None, concepts: list[
     """
     stored(pipeline(vae, model, tokens, unet), folder, preview)
     (folder / "concepts.json").write_text(json.dumps(sorted(concepts), indent=0) + "\n")
+
+
+def lengthened(model: BertModel, tokens: int = TOKENS) -> BertModel:
+    """The same encoder for longer padding: later positions repeat the last. They are masked, so
+    that the states of a prompt stay what they were. One that is long enough is given back.
+    """
+    table = model.embeddings.position_embeddings.weight
+    if len(table) >= tokens:
+        return model
+    config = type(model.config).from_dict(
+        model.config.to_dict() | {"max_position_embeddings": tokens}
+    )
+    longer = BertModel(config).eval().requires_grad_(False)
+    kept = dict(model.state_dict())
+    kept["embeddings.position_embeddings.weight"] = torch.cat(
+        [table, table[-1:].expand(tokens - len(table), -1)]
+    )
+    longer.load_state_dict(kept, strict=False)
+    return longer
 
 
 def stored(pipe: DiffusionPipeline, folder: Path, preview=None) -> Path:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from studio.training import loop, muon
+from studio.training.ahead import Ahead
 from studio.training.crew import Crew
 
 
@@ -33,7 +34,9 @@ class Average:
         return {"count": self.count, "weights": self.weights}
 
     def load_state_dict(self, state: dict) -> None:
-        self.count, self.weights = state["count"], state["weights"]
+        self.count = state["count"]
+        for name, weight in self.weights.items():  # where they are: a file's lie on the CPU
+            weight.copy_(state["weights"][name])
 
 
 def fit(
@@ -51,15 +54,24 @@ def fit(
     """Train `model` on the mean of `loss(*draw(n))`; returns `shown` with the averaged weights.
 
     `config` has steps, batch, lr, adam_lr, ema and workers; `sheet(shown, step)` is called now and
-    then. Unfinished work lies in `folder` and is resumed.
+    then. Unfinished work lies in `folder` and is resumed. On CUDA products are bfloat16's, sums and
+    weights float32's.
     """
     average, crew = Average(model, config.ema), Crew(config.workers)
-    optimisers = muon.optimisers(model, config.lr, config.adam_lr, spread=crew.map)
+    cuda = torch.device(device).type == "cuda"
+    optimisers = muon.optimisers(model, config.lr, config.adam_lr, spread=crew.map, together=cuda)
     pace = pace or loop.Pace(config.steps)
+    batches = Ahead(draw, lambda tensor: tensor.to(device, non_blocking=True)) if cuda else draw
+    if cuda:
+        torch.set_float32_matmul_precision("high")
+        if getattr(config, "compile", False):
+            model.compile()
 
-    def step(n: int) -> tuple[float, int]:
+    def step(n: int) -> tuple[float | torch.Tensor, int]:
         muon.set_rates(optimisers, muon.cosine(n, pace.steps, min(100, pace.steps // 4 + 1)))
-        value = crew.gradients(model, loss, *(tensor.to(device) for tensor in draw(n)))
+        batch = [tensor.to(device) for tensor in batches(n)]
+        with torch.autocast("cuda", torch.bfloat16, enabled=cuda):
+            value = crew.gradients(model, loss, *batch)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
@@ -73,6 +85,10 @@ def fit(
 
     parts = {"model": model, "average": average}
     parts |= {f"optimiser{i}": o for i, o in enumerate(optimisers)}
-    loop.train(folder, parts, step, pace, show)
+    try:
+        loop.train(folder, parts, step, pace, show)
+    finally:
+        if isinstance(batches, Ahead):
+            batches.close()
     shown.load_state_dict(average.weights)
     return shown

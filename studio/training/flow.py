@@ -46,6 +46,7 @@ class Config:
     ema: float = 0.9995
     captions: int = 6
     workers: int = 2
+    compile: bool = False  # on CUDA alone
 
 
 @dataclass(frozen=True, slots=True)

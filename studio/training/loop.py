@@ -33,13 +33,13 @@ def generator(seed: int, step: int) -> torch.Generator:
 def train(
     folder: Path,
     parts: dict[str, object],
-    step: Callable[[int], tuple[float, int]],
+    step: Callable[[int], tuple[float | torch.Tensor, int]],
     pace: Pace,
     sheet: Callable[[int], None] | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
     """Run `step(n) → (loss, pictures)` from where `folder/state.pt` left off to `pace.steps`;
-    returns steps run now.
+    returns steps run now. The loss is a number, or a tensor that may still be on its way.
 
     parts: whatever has `state_dict` and `load_state_dict`; saved together, atomically. While a file
     PAUSE lies beside `folder` the loop saves once and sleeps.
@@ -61,7 +61,7 @@ def train(
         seen += pictures
         now = time.monotonic()
         if now - clock >= pace.log_s or n + 1 == pace.steps:
-            mean, rate = sum(losses) / len(losses), seen / max(now - clock, 1e-9)
+            mean, rate = float(sum(losses)) / len(losses), seen / max(now - clock, 1e-9)
             line = {"step": n + 1, "loss": round(mean, 5), "pictures_per_s": round(rate, 1)}
             say(f"step {n + 1}/{pace.steps}  loss {mean:.4f}  {rate:.1f} pictures/s")
             with (folder / "loss.jsonl").open("a") as log:

@@ -71,7 +71,9 @@ def figures(folder: Path, data: IconData, runs: Path, steps: int) -> Figures:
     return Figures(psnr, ssim, held, seconds, torch.get_num_threads(), losses(runs / "unet"))
 
 
-def draw_losses(pairs: tuple[tuple[int, float], ...], path: Path) -> None:
+def draw_losses(
+    pairs: tuple[tuple[int, float], ...], path: Path, name: str = "v-prediction loss"
+) -> None:
     """A loss curve (grey) and its running mean (blue), with the range of both axes in words."""
     width, height, edge = 640, 280, 24
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,6 @@ def draw_losses(pairs: tuple[tuple[int, float], ...], path: Path) -> None:
     draw.line([(edge, edge), (edge, height - edge), (width - edge, height - edge)], fill="black")
     draw.line([place(*point) for point in pairs], fill="#cccccc")
     draw.line([place(*point) for point in zip(steps, smooth, strict=True)], fill="#1f77b4", width=2)
-    draw.text((edge + 4, 6), f"v-prediction loss, 0 to {top:.2f}", fill="black", font=font)
+    draw.text((edge + 4, 6), f"{name}, 0 to {top:.2f}", fill="black", font=font)
     draw.text((width - 150, height - 18), f"steps, 0 to {last}", fill="black", font=font)
     picture.save(path)

@@ -14,7 +14,6 @@ from diffusers import (
     PixArtAlphaPipeline,
     StableDiffusionPipeline,
 )
-from transformers import BertModel
 
 from studio.training import (
     arguments,
@@ -26,19 +25,20 @@ from studio.training import (
     measure,
     samples,
     subset,
+    transformer_export,
 )
 from studio.training.autoencoder import to_pixels
 from studio.training.cards import write_transformer_card
 from studio.training.cli import with_steps
 from studio.training.control_stages import base_pipeline
 from studio.training.dataset import IconData
-from studio.training.export import stored
+from studio.training.export import MODEL, lengthened, stored
 from studio.training.recipes import RECIPES
 from studio.training.sheet import save_sheet
 from studio.training.unet import SCHEDULE
 
 DIT, FLOW = "icons-dit", "icons-flow"
-TOKENS = 120  # PixArt's pipeline pads every prompt to so many
+LOSSES = {"dit": "loss of v and variance", "flow": "loss of the velocity"}
 
 
 def train_dit(args: argparse.Namespace) -> int:
@@ -69,7 +69,7 @@ def train_dit(args: argparse.Namespace) -> int:
     index = out / "model_index.json"
     said = json.loads(index.read_text()) | {"id2label": dit.labels(data, slugs)}
     index.write_text(json.dumps(said, indent=2) + "\n")
-    _card(args, data, rows, "dit", out)
+    _finish(args, data, rows, "dit", out)
     return 0
 
 
@@ -94,29 +94,10 @@ def train_flow(args: argparse.Namespace) -> int:
     run = {"seed": args.seed, "device": args.device, "pace": arguments.pace(config, args)}
     made = flow.train(cache, folder, config, **run, sheet=sheet)
     solver = DPMSolverMultistepScheduler(**flow.SCHEDULE)
-    encoder = lengthened(pipe.text_encoder, TOKENS)
+    encoder = lengthened(pipe.text_encoder)
     whole = PixArtAlphaPipeline(pipe.tokenizer, encoder, pipe.vae, made, solver)
-    _card(args, data, rows, "flow", stored(whole, args.out / FLOW))
+    _finish(args, data, rows, "flow", stored(whole, args.out / FLOW))
     return 0
-
-
-def lengthened(model: BertModel, tokens: int) -> BertModel:
-    """The same encoder for longer padding: later positions repeat the last. They are masked, so
-    that the states of a prompt stay what they were.
-    """
-    table = model.embeddings.position_embeddings.weight
-    if len(table) >= tokens:
-        return model
-    config = type(model.config).from_dict(
-        model.config.to_dict() | {"max_position_embeddings": tokens}
-    )
-    longer = BertModel(config).eval().requires_grad_(False)
-    kept = dict(model.state_dict())
-    kept["embeddings.position_embeddings.weight"] = torch.cat(
-        [table, table[-1:].expand(tokens - len(table), -1)]
-    )
-    longer.load_state_dict(kept, strict=False)
-    return longer
 
 
 def _asked(data: IconData, slugs: list[str], count: int = 24) -> list[str]:
@@ -138,14 +119,19 @@ def _sheet(pipe: StableDiffusionPipeline, z: torch.Tensor, words: list[str], pat
     save_sheet(path, list(pictures), words, 6)
 
 
-def _card(args: argparse.Namespace, data: IconData, rows: list[int], name: str, out: Path) -> None:
-    """The card, the run's last sheet and its losses; they lie in `images/`."""
-    run = args.runs / name
+def _finish(
+    args: argparse.Namespace, data: IconData, rows: list[int], name: str, out: Path
+) -> None:
+    """What lies beside the weights, and the card with the run's last sheet and its losses."""
+    run, base = args.runs / name, args.out / MODEL
+    transformer_export.describe(out, name, data, rows)
+    transformer_export.preview(out, base)
+    transformer_export.share(out, base)
     (out / "images").mkdir(exist_ok=True)
     last = max(run.glob("sheet-*.png"))
     (out / "images" / "samples.png").write_bytes(last.read_bytes())
-    losses = measure.losses(run)
-    measure.draw_losses(losses, out / "images" / "loss.png")
-    recipe = getattr(RECIPES[args.config], name)
-    write_transformer_card(out, data, rows, name, recipe, losses[-1][0])
+    recipe = RECIPES[args.config]
+    found = transformer_export.figures(out, name, run, recipe.sample_steps)
+    measure.draw_losses(found.losses, out / "images" / "loss.png", LOSSES[name])
+    write_transformer_card(out, data, rows, name, getattr(recipe, name), found)
     print(f"wrote {out}")

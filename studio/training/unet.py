@@ -49,6 +49,7 @@ class Config:
     ema: float = 0.9995
     captions: int = 12
     workers: int = 1  # threads that share a batch; with more than one, run with OMP_NUM_THREADS=1
+    compile: bool = False  # on CUDA alone
 
 
 @dataclass(frozen=True, slots=True)

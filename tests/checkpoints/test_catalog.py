@@ -2,6 +2,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import time
 
 import pytest
@@ -102,6 +103,20 @@ def test_a_link_out_of_a_checkpoint_is_refused(models):
     weights.unlink()
     os.symlink("/etc/passwd", weights)
     assert "leads out" in refused(models)
+
+
+def test_weights_may_be_a_link_to_those_of_a_checkpoint_beside_it_and_to_no_other_file(models):
+    shutil.copytree(models / "random", models / "twin")
+    weights = models / "twin" / "vae" / "diffusion_pytorch_model.safetensors"
+    weights.unlink()
+    os.symlink("../../random/vae/diffusion_pytorch_model.safetensors", weights)
+    assert scan(models)["twin"].parameters == scan(models)["random"].parameters
+    for elsewhere in ("../../random/vae/config.json", "../../loose/a.safetensors"):
+        weights.unlink()
+        os.symlink(elsewhere, weights)
+        (models / "loose").mkdir(exist_ok=True)
+        (models / "loose" / "a.safetensors").write_bytes(b"not a checkpoint's")
+        assert "leads out" in refused(models, "twin")
 
 
 def test_a_class_that_is_not_known_is_refused(models):

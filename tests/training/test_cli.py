@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import inspect
 import json
 from pathlib import Path
 
@@ -11,15 +12,22 @@ import torch
 from diffusers import (
     AutoencoderTiny,
     ControlNetModel,
+    DDIMScheduler,
     DiTPipeline,
+    DPMSolverMultistepScheduler,
     PixArtAlphaPipeline,
     StableDiffusionPipeline,
 )
 from safetensors.torch import load_file
 from transformers import BertModel, BertTokenizer
 
+from studio.contract import Guidance
+from studio.diffusion.noise import KeyedNoise
+from studio.engine import offers
 from studio.errors import BadData
-from studio.training import cli
+from studio.training import cli, flow
+from studio.training.unet import SCHEDULE
+from tests.checkpoints.parity import Studio, assert_same, visiting
 
 
 def train(*words: object) -> int:
@@ -151,9 +159,10 @@ def test_the_flow_opens_in_plain_diffusers_and_draws_a_prompt(made):
 def test_padding_further_leaves_a_prompts_states_as_they_were(made):
     folder = made / "models"
     short, long = (
-        BertModel.from_pretrained(folder / name / "text_encoder", dtype=torch.float32).eval()
-        for name in ("icons-unet", "icons-flow")
+        BertModel.from_pretrained(where, dtype=torch.float32).eval()
+        for where in (made / "runs/text/export", folder / "icons-flow/text_encoder")
     )
+    assert (short.config.max_position_embeddings, long.config.max_position_embeddings) == (32, 120)
     tokens = BertTokenizer.from_pretrained(folder / "icons-unet" / "tokenizer")
     states = []
     for model, length in ((short, 32), (long, 120)):
@@ -218,3 +227,74 @@ def test_data_says_that_it_is_up_to_date(packed, world, monkeypatch, capsys, tmp
     assert train("data", "--data", packed, "--sheet", tmp_path / "sheet.png") == 0
     assert "up to date" in capsys.readouterr().out
     assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.fixture(scope="module")
+def opened(made) -> Studio:
+    return Studio(made / "models")
+
+
+def test_the_studio_opens_the_transformers_with_a_first_recipe_and_names(made, opened):
+    catalog, names = opened.catalog, set()
+    for id, family in (("icons-dit", "dit"), ("icons-flow", "pixart")):
+        entry = catalog[id]
+        first = offers.defaults(entry)
+        assert (entry.family, entry.licence, entry.prediction != "epsilon") == (family, "MIT", True)
+        assert first.prompt == entry.examples[0]
+        assert (first.steps, first.guidance.scale) == (20, 3.5)
+        assert "6 everyday things" in entry.knows
+        names |= {opened.checkpoint(id).nearest("red apple", 1)[0][0].split(",")[0]}
+        assert opened.checkpoint(id).known("red apple")
+    assert names == {"red apple"}
+    assert len(catalog["icons-dit"].classes) == 6  # of 1,000 rows
+
+
+def test_the_transformers_previews_are_the_denoisers(made, opened):
+    file = "preview/diffusion_pytorch_model.safetensors"
+    whole = (made / "models/icons-unet" / file).read_bytes()
+    for id in ("icons-dit", "icons-flow"):
+        assert (made / "models" / id / file).read_bytes() == whole
+        assert opened.checkpoint(id).tiny(torch.zeros(1, 8, 16, 16)).shape == (1, 3, 128, 128)
+
+
+def test_parts_that_are_the_denoisers_are_stored_once(made):
+    vae, text = "vae/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"
+    for id, shared in (("icons-dit", [vae]), ("icons-flow", [text, vae])):
+        folder = made / "models" / id
+        links = [path for path in folder.rglob("*.safetensors") if path.is_symlink()]
+        assert sorted(str(path.relative_to(folder)) for path in links) == shared
+        for path in links:
+            assert path.resolve() == made / "models/icons-unet" / path.relative_to(folder)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])
+def test_the_exported_class_model_draws_what_diffusers_own_pipeline_does(made, opened, sampler):
+    pipe = DiTPipeline.from_pretrained(made / "models/icons-dit", dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    kind = {"ddim": DDIMScheduler, "dpmpp_2m": DPMSolverMultistepScheduler}[sampler]
+    takes = inspect.signature(kind.__init__).parameters
+    config = {key: value for key, value in SCHEDULE.items() if key in takes}
+    path = opened.checkpoint("icons-dit").path
+    pipe.scheduler = visiting(kind, path, 4, "trailing", **config)
+    pipe([1], 3.5, torch.Generator().manual_seed(3), 4, output_type="pt")
+    asked = {"model": "icons-dit", "label": 1, "seed": 3, "steps": 4, "sampler": sampler}
+    ours = opened.alone(**asked, guidance=Guidance(scale=3.5))
+    assert_same(ours, pipe.scheduler.last[:1])
+
+
+def test_the_exported_flow_draws_what_diffusers_own_pipeline_does(made, opened):
+    pipe = PixArtAlphaPipeline.from_pretrained(made / "models/icons-flow", dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    path, solver = opened.checkpoint("icons-flow").path, DPMSolverMultistepScheduler
+    pipe.scheduler = visiting(solver, path, 4, "trailing", **flow.SCHEDULE)
+    theirs = pipe(
+        "red apple",
+        guidance_scale=3.5,
+        num_inference_steps=4,
+        latents=KeyedNoise([3], (8, 16, 16)).first(),
+        use_resolution_binning=False,
+        output_type="latent",
+    ).images
+    asked = {"model": "icons-flow", "prompt": "red apple", "seed": 3, "steps": 4}
+    ours = opened.alone(**asked, sampler="dpmpp_2m", guidance=Guidance(scale=3.5))
+    assert_same(ours, theirs)

@@ -40,3 +40,11 @@ def test_the_average_starts_with_the_newest_and_slows_down():
         average.weights["weight"].zero_()
     average.update(model)
     assert abs(average.weights["weight"].item() - (1 - 2 / 11)) < 1e-6
+
+
+def test_an_average_takes_a_saved_one_where_it_lies():
+    model = torch.nn.Linear(1, 1, bias=False)
+    average, saved = fit.Average(model, 0.9), {"count": 7, "weights": {"weight": torch.ones(1, 1)}}
+    held = average.weights["weight"]
+    average.load_state_dict(saved)
+    assert average.weights["weight"] is held and held.item() == 1 and average.count == 7

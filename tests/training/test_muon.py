@@ -56,3 +56,27 @@ def test_muon_descends_a_quadratic():
         (weight - target).square().sum().backward()
         optimiser.step()
     assert (weight - target).abs().mean() < 0.2 * target.abs().mean()  # it hovers within a step
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (8, 40), (40, 8), (16, 24)])
+def test_matrices_of_one_shape_may_be_orthogonalised_together(shape):
+    some = torch.randn(3, *shape, generator=torch.Generator().manual_seed(4))
+    one_by_one = torch.stack([muon.orthogonal(matrix) for matrix in some])
+    torch.testing.assert_close(muon.orthogonal(some), one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_together_is_the_step_one_by_one():
+    drawn = torch.Generator().manual_seed(5)
+    start = [torch.randn(*s, generator=drawn) for s in ((9, 9), (9, 20), (9, 9), (12, 9, 3, 3))]
+    grads = [torch.randn(w.shape, generator=drawn) for w in start]
+    ends = []
+    for together in (False, True):
+        weights = [nn.Parameter(w.clone()) for w in start]
+        optimiser = muon.Muon(weights, lr=0.1, weight_decay=0.1, together=together)
+        for _ in range(2):
+            for weight, grad in zip(weights, grads, strict=True):
+                weight.grad = grad
+            optimiser.step()
+        ends.append(weights)
+    for one, other in zip(*ends, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
