@@ -16,6 +16,8 @@ COMMANDS = {
     "control": "train a control network on the exported denoiser",
     "dit": "train a class-conditional transformer and write icons-dit",
     "flow": "train a text transformer by flow matching and write icons-flow",
+    "ablation": "compare small networks at equal compute: runs/ablation/KIND-SEED.json",
+    "features": "train the network whose features `eval` measures with",
     "exact": "write exact-icons: the pictures and their caption embeddings",
     "export": "write icons-unet in StableDiffusionPipeline layout, with its card",
 }
@@ -44,14 +46,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
             sub.add_argument(
                 "--sheet", type=Path, help="also draw picture and caption pairs into this PNG"
             )
-        elif name not in ("exact", "export"):
+        elif name not in ("exact", "export", "ablation"):
             sub.add_argument("--steps", type=int, help="length of the run; the cosine ends there")
             sub.add_argument("--log-every", type=float, default=5.0, metavar="S")
             sub.add_argument("--save-every", type=float, default=120.0, metavar="S")
             sub.add_argument("--sheet-every", type=float, default=240.0, metavar="S")
+        if name in ("unet", "control", "dit", "flow"):
+            sub.add_argument(
+                "--compile", action="store_true", help="compile the network first; on CUDA alone"
+            )
         if name == "text":
             sub.add_argument(
                 "--teacher", type=Path, help="a folder that holds the teacher; else the package"
+            )
+        if name == "ablation":
+            sub.add_argument("--kind", choices=("blocks", "ddpm", "reflow"), default="blocks")
+            sub.add_argument(
+                "--part",
+                type=float,
+                default=1.0,
+                help="this share of each training's length; a later, larger one goes on from it",
+            )
+            sub.add_argument(
+                "--docs", type=Path, help="write tables and plots into this folder instead"
             )
         if name == "export":
             sub.add_argument(

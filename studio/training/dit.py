@@ -37,6 +37,7 @@ class Config:
     gamma: float = 5.0
     ema: float = 0.9995
     workers: int = 2
+    compile: bool = False  # on CUDA alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,27 @@ def variance_loss(
     v: torch.Tensor,
     share: torch.Tensor,
 ) -> torch.Tensor:
-    """The bound's terms in bits a number, (B,): of predicted v and `share` ∈ [−1, 1] between the
-    smallest and the largest log-variance. At t = 0 the likelihood of x0 under the last step.
+    """`bound_terms` of predicted v."""
+    now = b.alpha_bar.to(t.device)[t].float().view(-1, 1, 1, 1)
+    return bound_terms(b, x0, now.sqrt() * xt - (1 - now).sqrt() * v, xt, t, share)
+
+
+def bound_terms(
+    b: Bound,
+    x0: torch.Tensor,
+    said: torch.Tensor,
+    xt: torch.Tensor,
+    t: torch.Tensor,
+    share: torch.Tensor,
+) -> torch.Tensor:
+    """The bound's terms in bits a number, (B,): of a predicted clean picture and `share` ∈ [−1, 1]
+    between the smallest and the largest log-variance. At t = 0 the likelihood of x0 under the last
+    step.
     """
-    names = ("alpha_bar", "first", "second", "small", "large")
-    now, first, second, small, large = (
+    names = ("first", "second", "small", "large")
+    first, second, small, large = (
         getattr(b, name).to(t.device)[t].float().view(-1, 1, 1, 1) for name in names
     )
-    said = now.sqrt() * xt - (1 - now).sqrt() * v
     part = (share + 1) / 2
     spread = part * large + (1 - part) * small
     off = (first * (x0 - said)).square()
@@ -186,7 +200,7 @@ def train(
     channels, size = cache.latents.shape[1], cache.latents.shape[-1]
     model, shown = (build(config, channels, size).to(device) for _ in range(2))
     alpha_bar = unet.levels()
-    terms = bound(alpha_bar)
+    terms = bound(alpha_bar.to(device))
 
     def draw(n: int) -> tuple[torch.Tensor, ...]:
         return draw_batch(cache, alpha_bar, n, config, seed)

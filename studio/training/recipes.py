@@ -6,12 +6,15 @@ Each is plain data. `small` is what the shipped folders were made with.
 
 from dataclasses import dataclass, field
 
+from studio.training.ablation import Config as Blocks
 from studio.training.autoencoder import Config as Autoencoder
 from studio.training.control import Config as Control
 from studio.training.decoder import Config as Decoder
 from studio.training.dit import Config as Dit
 from studio.training.flow import Config as Flow
+from studio.training.improved import Config as Ddpm
 from studio.training.preview import Config as Preview
+from studio.training.reflow import Config as Reflow
 from studio.training.text import Config as Text
 from studio.training.unet import Config as Unet
 
@@ -28,6 +31,9 @@ class Recipe:
     control: Control = field(default_factory=Control)
     dit: Dit = field(default_factory=Dit)
     flow: Flow = field(default_factory=Flow)
+    blocks: Blocks = field(default_factory=Blocks)
+    ddpm: Ddpm = field(default_factory=Ddpm)
+    reflow: Reflow = field(default_factory=Reflow)
     concepts: int | None = 90  # beside the core; None: every concept and every style
     whitening: int = 500  # pictures whose latents are whitened
     sample_steps: int = 20  # of the pictures in the card
@@ -53,6 +59,11 @@ RECIPES = {
         control=Control(embedding=(4, 4, 8, 8), batch=4, steps=3, captions=3, workers=1),
         dit=Dit(width=16, depth=2, head=8, patch=4, batch=4, steps=2, workers=1),
         flow=Flow(width=16, depth=2, head=8, patch=4, batch=4, steps=2, captions=3, workers=1),
+        blocks=Blocks(3, 16, 2, 8, 4, giga=0.008, points=2, times=2, each=1, sample_steps=2),
+        ddpm=Ddpm(3, 16, 2, 8, 4, batch=4, steps=2, times=50, judged=2, counts=(2, 50)),
+        reflow=Reflow(
+            3, 16, 2, 8, 4, batch=4, steps=2, more=2, couples=6, solver=2, reference=4, judged=3
+        ),
         concepts=None,
         whitening=8,
         sample_steps=2,
@@ -84,12 +95,15 @@ RECIPES = {
             widths=(96, 256, 384),
             attention=(False, True, True),
             batch=256,
-            steps=60_000,
+            steps=30_000,
             captions=32,
         ),
-        control=Control(embedding=(16, 32, 96, 256), batch=128, steps=40_000, captions=16),
-        dit=Dit(width=512, depth=12, batch=256, steps=100_000),
-        flow=Flow(width=512, depth=12, batch=256, steps=100_000, captions=32),
+        control=Control(embedding=(16, 32, 96, 256), batch=128, steps=20_000, captions=16),
+        dit=Dit(width=256, depth=8, batch=512, steps=30_000),
+        flow=Flow(width=256, depth=8, batch=512, steps=30_000, captions=32),
+        blocks=Blocks(244, 384, 12, 64, 256, giga=5e6),
+        ddpm=Ddpm(244, 384, 12, 64, 2, batch=256, steps=50_000),
+        reflow=Reflow(244, 384, 12, 64, 2, batch=256, steps=50_000, more=20_000, couples=50_000),
         concepts=None,
         whitening=4000,
     ),

@@ -9,9 +9,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from transformers import BertModel, BertTokenizer
 
 from studio.training import (
-    autoencoder as autoencoders,
-)
-from studio.training import (
+    ablation_stages,
     cards,
     conditioning,
     control_stages,
@@ -21,6 +19,9 @@ from studio.training import (
     samples,
     subset,
     transformer_stages,
+)
+from studio.training import (
+    autoencoder as autoencoders,
 )
 from studio.training import decoder as decoders
 from studio.training import exact as exacts
@@ -139,6 +140,16 @@ def dit(args: argparse.Namespace) -> int:
 
 def flow(args: argparse.Namespace) -> int:
     return transformer_stages.train_flow(args)
+
+
+def ablation(args: argparse.Namespace) -> int:
+    return ablation_stages.run(args)
+
+
+def features(args: argparse.Namespace) -> int:
+    from studio.training import features
+
+    return features.run(args)
 
 
 def exact(args: argparse.Namespace) -> int:

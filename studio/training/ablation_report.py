@@ -1,0 +1,183 @@
+"""The comparisons' tables and plot, out of `runs/ablation/*.json` into the documents: whatever lies
+between `<!-- NAME -->` and `<!-- / -->` is replaced. No figure is written by hand.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from studio.errors import BadData
+from studio.training.judging import figure
+
+REFERENCE = "adaLN-Zero"  # what the other blocks' losses are compared with
+COLOURS = ("#7f7f7f", "#2ca02c", "#ff7f0e", "#1f77b4", "#9467bd", "#d62728")
+Rows = list[list[str]]
+
+
+def shown(value: dict, digits: int = 3) -> str:
+    """A figure with its standard error."""
+    return f"{value['value']:.{digits}f} ± {value['error']:.{digits}f}"
+
+
+def percent(value: dict) -> str:
+    return f"{100 * value['value']:.0f} ± {100 * value['error']:.0f} %"
+
+
+def markdown(head: list[str], rows: Rows) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def blocks(found: dict) -> str:
+    head = ["block", "parameters", "million MACs a forward", "pictures seen", "processor time"]
+    head += ["loss, held out", f"less {REFERENCE}'s", "loss, seen", "@1", "@5", "likeness"]
+    rows = []
+    for name, row in found.items():
+        rows.append(
+            [
+                name if "patch" in name else f"{name}, patch 4",
+                f"{row['parameters']:,}",
+                f"{row['macs'] / 1e6:.1f}",
+                f"{row['pictures']:,}",
+                f"{row['seconds']:.0f} s",
+                shown(row["loss"], 4),
+                _less(row, found.get(REFERENCE), name),
+                shown(row["loss_seen"], 4),
+                percent(row["retrieval_at_1"]),
+                percent(row["retrieval_at_5"]),
+                shown(row["likeness"]),
+            ]
+        )
+    return markdown(head, rows)
+
+
+def _less(row: dict, reference: dict | None, name: str) -> str:
+    """The mean difference of the same pictures' losses, which differ much less than they vary."""
+    if reference is None or name == REFERENCE:
+        return ""
+    pairs = zip(row["losses"], reference["losses"], strict=True)
+    gap = figure([a - b for a, b in pairs])
+    return f"{gap['value']:+.4f} ± {gap['error']:.4f}"
+
+
+def ddpm_bits(found: dict) -> str:
+    ways = {"beta": "variance β", "tilde": "variance β̃", "learned": "learned variance"}
+    rows = [
+        [name]
+        + [shown(row["bits"][way]) if way in row["bits"] else "" for way in ways]
+        + [f"{row['seconds']:.0f} s"]
+        for name, row in found.items()
+    ]
+    return markdown(["schedule, variance", *ways.values(), "processor time"], rows)
+
+
+def ddpm_drawn(found: dict) -> str:
+    ways = {"beta": "β", "tilde": "β̃", "learned": "learned"}
+    counts, rows = [], []
+    for name, row in found.items():
+        counts = row["config"]["counts"]
+        for way, said in ways.items():
+            cells = [row["drawn"].get(f"{way}, {count}") for count in counts]
+            if all(cells):
+                text = [f"{percent(c['retrieval_at_5'])}; {shown(c['likeness'])}" for c in cells]
+                rows.append([f"{name.split(',')[0]}, {said}", *text])
+    return markdown(["schedule, variance", *(f"{count} steps" for count in counts)], rows)
+
+
+def reflow_bent(found: dict) -> str:
+    rows, counts = [], []
+    for name, row in found.items():
+        counts = row["config"]["counts"]
+        far = shown(row["from_start"]) if "from_start" in row else ""
+        gaps = [shown(row["few"][str(count)]["rmse"]) for count in counts]
+        rows.append([name, shown(row["straightness"]), far, *gaps])
+    head = ["flow", "straightness S", "from the start's ends"]
+    return markdown([*head, *(f"RMSE, {count} steps" for count in counts)], rows)
+
+
+def reflow_drawn(found: dict) -> str:
+    rows, counts, many = [], [], 0
+    for name, row in found.items():
+        counts, many = row["config"]["counts"], row["config"]["reference"]
+        cells = [*(row["few"][str(count)] for count in counts), row["reference"]]
+        text = [f"{percent(c['retrieval_at_5'])}; {shown(c['likeness'])}" for c in cells]
+        rows.append([name, *text])
+    return markdown(["flow", *(f"{count} steps" for count in [*counts, many])], rows)
+
+
+def plot(found: dict, path: Path) -> None:
+    """Held-out loss against training compute, both logarithmic."""
+    width, height, edge = 720, 400, 44
+    curves = {name: row["curve"] for name, row in found.items()}
+    points = [point for curve in curves.values() for point in curve]
+    low, high = (tuple(f(math.log(p[i]) for p in points) for i in (0, 1)) for f in (min, max))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across, up = (
+            (math.log(v) - low[i]) / max(high[i] - low[i], 1e-9) for i, v in enumerate((x, y))
+        )
+        return edge + (width - 2 * edge) * across, height - edge - (height - 2 * edge) * up
+
+    picture = Image.new("RGB", (width, height), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    draw.rectangle([edge, edge, width - edge, height - edge], outline="#bbbbbb")
+    for i, (name, curve) in enumerate(curves.items()):
+        line = [place(*point) for point in curve]
+        colour = COLOURS[i % len(COLOURS)]
+        draw.line(line, fill=colour, width=2)
+        for x, y in line:
+            draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
+        draw.text((width - edge - 150, edge + 6 + 16 * i), name, fill=colour, font=font)
+    first, last = (math.exp(v[0]) / 1e9 for v in (low, high))
+    least, most = (math.exp(v[1]) for v in (low, high))
+    draw.text((edge, 10), "held-out loss (logarithmic)", fill="black", font=font)
+    draw.text((4, edge - 6), f"{most:.2f}", fill="black", font=font)
+    draw.text((4, height - edge - 8), f"{least:.2f}", fill="black", font=font)
+    draw.text((edge, height - edge + 6), f"{first:,.0f}", fill="black", font=font)
+    said = f"training compute, 10⁹ multiply–accumulates (logarithmic), to {last:,.0f}"
+    draw.text(
+        (width - edge - draw.textlength(said, font=font), height - edge + 6), said, "black", font
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, optimize=True)
+
+
+def replace(text: str, name: str, table: str) -> str:
+    """`text` with what lies between the marks of `name` replaced, wherever there are such marks."""
+    pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- / -->)", re.S)
+    return pattern.sub(lambda match: match[1] + table + match[2], text)
+
+
+def write(runs: Path, docs: Path, seed: int) -> list[str]:
+    """Fill every marked table of `docs`; returns the names of those written."""
+    done = []
+    for name, (kind, table) in TABLES.items():
+        results = runs / f"{kind}-{seed}.json"
+        if not results.is_file():
+            continue
+        found = json.loads(results.read_text())
+        for path in sorted(docs.glob("*.md")):
+            before = path.read_text(encoding="utf-8")
+            after = replace(before, name, table(found))
+            if f"<!-- {name} -->" in before:
+                path.write_text(after, encoding="utf-8")
+                done.append(name)
+        if name == "blocks":
+            plot(found, docs / "images" / "blocks.png")
+    if not done:
+        raise BadData(
+            f"No results in {runs}, or no marked table in {docs}: run the comparison first."
+        )
+    return done
+
+
+TABLES = {  # mark → the results it is of, and how it is written
+    "blocks": ("blocks", blocks),
+    "ddpm-bits": ("ddpm", ddpm_bits),
+    "ddpm-drawn": ("ddpm", ddpm_drawn),
+    "reflow-bent": ("reflow", reflow_bent),
+    "reflow-drawn": ("reflow", reflow_drawn),
+}
