@@ -56,6 +56,8 @@ def made(packed, teacher, tmp_path_factory) -> Path:
         assert train(recipe, *where) == 0
     for recipe in ("dit", "flow"):
         assert train(recipe, *where) == 0
+    for kind in ("blocks", "ddpm", "reflow"):
+        assert train("ablation", *where, "--kind", kind) == 0
     for kind in ("canny", "scribble"):
         assert train("control", *where, "--kind", kind) == 0
         assert train("export", *where, "--control", kind) == 0
@@ -178,6 +180,17 @@ def test_a_transformers_card_names_its_sources(made, name):
     card = (made / "models" / name / "README.md").read_text()
     assert "A Painter" in card and "2 steps of 4 pictures" in card
     assert (made / "models" / name / "images" / "samples.png").is_file()
+
+
+def test_the_comparisons_fill_a_documents_tables(made, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- {name} -->\n\n<!-- / -->\n" for name in TABLES))
+    where = ["--runs", made / "runs", "--docs", tmp_path]
+    assert train("ablation", "--config", "smoke", *where) == 0
+    text = page.read_text()
+    for said in ("| cross-attention, patch 4 |", "| cosine, learned |", "| reflow |", "2 steps"):
+        assert said in text
+    assert "nan" not in text and (tmp_path / "images" / "blocks.png").is_file()
 
 
 @pytest.mark.parametrize("kind", ["canny", "scribble"])
