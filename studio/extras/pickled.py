@@ -1,8 +1,8 @@
 """NumPy arrays out of a pickle, read as data: its instructions are looked at, none is obeyed.
 
-A pickle is a small program. The few instructions that plain dicts of arrays need are understood
-here; a name that it would import is kept as a word, and anything else is refused. Nothing that the
-file says is imported or called.
+A pickle is a small program. The few instructions that plain dicts of arrays need in protocol 3
+are understood here; a name that it would import is kept as a word, and anything else is refused.
+Nothing that the file says is imported or called.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def _walk(data: bytes) -> Any:
     kept: dict[int, Any] = {}
     for code, given, _ in pickletools.genops(data):
         name = code.name
-        if name in ("PROTO", "FRAME"):
+        if name == "PROTO":
             continue
         if name == "STOP":
             return stack.pop()
-        if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            kept[len(kept) if name == "MEMOIZE" else given] = stack[-1]
+        if name in ("BINPUT", "LONG_BINPUT"):
+            kept[given] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
             stack.append(kept[given])
         elif name in CONSTANTS:
@@ -137,6 +137,4 @@ def _flatten(value: Any, name: str, into: dict[str, np.ndarray]) -> None:
 
 
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-PLAIN = {"BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"} | {
-    "BININT", "BININT1", "BININT2", "LONG1",
-}  # fmt: skip
+PLAIN = {"BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BININT", "BININT1", "BININT2", "LONG1"}

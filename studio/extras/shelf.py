@@ -103,7 +103,7 @@ def absent(name: str) -> str:
     """What is said of an extra that is not installed."""
     extra = EXTRAS[name]
     return (
-        f"{extra.title} needs a network that is not installed; `{COMMAND} {name}` fetches it "
+        f"{extra.title}: the network is not installed; `{COMMAND} {name}` fetches it "
         f"({extra.megabytes} MB, {extra.licence})."
     )
 
