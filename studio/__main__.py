@@ -21,6 +21,7 @@ COMMANDS = {
     "race": ("studio.cli.race", "samplers on one x_T, and how near each comes"),
     "control": ("studio.cli.control", "make a picture that follows another's lines"),
     "models": ("studio.cli.models", "list, show, check and convert checkpoints"),
+    "eval": ("studio.cli.eval", "how good a checkpoint is, measured and written beside it"),
     "extras": ("studio.cli.extras", "networks that are fetched apart: list, install"),
     "train": ("studio.training.cli", "data, training and export of the embedded models"),
 }

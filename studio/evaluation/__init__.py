@@ -1,0 +1,1 @@
+"""How good a checkpoint is: figures with their intervals, measured through the studio's engine."""
