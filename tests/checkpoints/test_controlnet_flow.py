@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from diffusers import (
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
+from studio.checkpoints.conditions import Asked, stack
 from studio.contract import Guidance
 from studio.controls import Control
 from studio.diffusion.noise import KeyedNoise
@@ -193,3 +195,15 @@ def test_a_control_that_does_not_fit_is_refused(models, tmp_path, id, model, cha
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with pytest.raises(BadRequest, match=said):
         Studio(tmp_path).run(**recipe(Control(id, A), model=model))
+
+
+def test_a_control_without_positions_takes_those_of_a_base_in_half_precision(studio, monkeypatch):
+    base, network = studio.checkpoint("sd3"), studio.residents.control("bare")
+    conditions = stack([base.encode(Asked("a red disc"))])
+    x = torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(2))
+    asked = x, [500.0], conditions, (x,), base
+    whole = network.residuals(*asked)["joint"]
+    monkeypatch.setattr(base.network, "pos_embed", deepcopy(base.network.pos_embed).bfloat16())
+    for exact, half in zip(whole, network.residuals(*asked)["joint"], strict=True):
+        assert half.dtype == torch.float32
+        assert 0 < float((half - exact).abs().max() / exact.abs().max()) < 0.03
