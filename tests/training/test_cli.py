@@ -26,6 +26,7 @@ from studio.diffusion.noise import KeyedNoise
 from studio.engine import offers
 from studio.errors import BadData
 from studio.training import cli, flow
+from studio.training.ablation_report import TABLES
 from studio.training.unet import SCHEDULE
 from tests.checkpoints.parity import Studio, assert_same, visiting
 

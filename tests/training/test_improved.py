@@ -73,3 +73,20 @@ def test_predicted_pictures_are_cut_to_the_datas_range():
     cut = improved.Model(lambda x, t, label: -9 * x, bound(), 2.0)
     guess, share = cut.guess(white(2), torch.tensor([3, T - 1]), torch.zeros(2))
     assert float(guess.abs().max()) == 2.0 and share is None
+
+
+def test_only_a_learned_variance_adds_the_bound_and_the_mean_does_not_feel_it():
+    b = bound()
+    x0, eps = white(), white().flip(0)
+    t, label = torch.tensor([3, 40]), torch.zeros(2)
+    given = (x0, improved.noised(x0, b, t, eps), t, label, eps)
+    said = torch.zeros_like(x0).requires_grad_()
+    simple = improved.objective(b, math.inf)(lambda *_: said, *given)
+    (slope,) = torch.autograd.grad(simple, said)
+    hybrid = improved.objective(b, math.inf)(lambda *_: torch.cat([said, said], 1), *given)
+    guess = improved.Model(None, b, math.inf).clean(given[1], t, torch.zeros_like(x0))
+    terms = dit.bound_terms(b, x0, guess, given[1], t, torch.zeros_like(x0))
+    assert float((hybrid - simple).detach()) == pytest.approx(T / 1000 * float(terms.mean()), rel=1e-4)
+    apart = torch.zeros_like(x0)
+    alone = improved.objective(b, math.inf)(lambda *_: torch.cat([said, apart], 1), *given)
+    torch.testing.assert_close(torch.autograd.grad(alone, said)[0], slope)
