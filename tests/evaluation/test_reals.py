@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from studio.evaluation.reals import chance, hits, reals
+from studio.evaluation.reals import chance, gallery_rows, hits, reals
 from studio.evaluation.spaces import Looks, plain
+from studio.training import subset
 
 GALLERY = plain(np.array([[1.0, 0], [0, 1], [-1, 0], [0.9, 0.1]]))
 NAMES = ["east", "north", "west", "east"]
@@ -41,3 +42,10 @@ def test_real_pictures_are_described_once_and_kept(icons, tmp_path):
     assert len(first.rows) == len(first.small) == len(first.gallery)
     assert not any(icons.records[row].held for row in first.rows)
     assert all(icons.records[row].held for row in first.held)
+
+
+def test_a_gallery_that_must_be_small_keeps_what_generators_trained_on(icons):
+    whole, own = gallery_rows(icons), set(subset.choose(icons)[0])
+    assert whole == icons.train_rows() and 0 < len(own) < len(whole)
+    some = gallery_rows(icons, len(own) + 2)
+    assert own <= set(some) <= set(whole) and 0 < len(set(some) - own) <= 2
