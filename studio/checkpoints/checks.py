@@ -12,10 +12,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
-from studio.checkpoints import describe, encoders, weights
+from studio.checkpoints import describe, encoders, official_dit, weights
 from studio.checkpoints.allowed import ALLOWED, LIBRARIES
 from studio.checkpoints.describe import Part
 from studio.checkpoints.entry import Entry, read_json
+from studio.checkpoints.layouts.dit import configuration
 from studio.checkpoints.load import reason
 from studio.checkpoints.meter import Meter
 from studio.checkpoints.single import SingleFile
@@ -47,6 +48,10 @@ def check(entry: Entry, meter: Meter) -> Generator[None, None, Report]:
         yield
     for part in parts:
         meter(f"comparing {part.name}", None)
+        if part.kind == describe.AUTHORS:
+            found, said = _authors(entry, part)
+            faults, notes = faults + found[:TOLD], notes + said
+            continue
         try:
             found, said = fits(entry, part)
         except BadCheckpoint as error:
@@ -76,6 +81,40 @@ def _single(entry: Entry) -> list[str]:
         return [f"{entry.id} does not load: {reason(error, entry.folder)}."]
 
 
+def _authors(entry: Entry, part: Part) -> tuple[list[str], list[str]]:
+    """Faults and notes about DiT under its authors' names: each shape, as its size implies it."""
+    (header,) = part.headers
+    name = f"{entry.id}/{header.file.name}"
+    try:
+        wanted = official_dit.shapes(configuration(entry.folder, header))
+    except BadCheckpoint as error:
+        return [str(error)], []
+    faults = [
+        weights.misshapen(name, stored, shape, wanted[stored])
+        for stored, shape in header.shapes.items()
+        if stored in wanted and shape != wanted[stored]
+    ]
+    faults += [
+        weights.misstored(name, stored, dtype)
+        for stored, dtype in header.dtypes.items()
+        if stored in wanted and dtype not in weights.DTYPES
+    ]
+    left = sorted(set(wanted) - set(header.shapes))
+    if left:
+        faults.append(weights.lacks(name, left, len(wanted)))
+    return faults, _unplaced(name, [n for n in header.shapes if n not in wanted])
+
+
+def _unplaced(name: str, extra: list[str]) -> list[str]:
+    """A note about stored tensors that no network takes; none where there are none."""
+    if not extra:
+        return []
+    return [
+        f"{name} holds {len(extra)} tensors that its configuration has no place for, the "
+        f"first of them {extra[0][:80]}."
+    ]
+
+
 def fits(entry: Entry, part: Part) -> tuple[list[str], list[str]]:
     """Faults and notes about one part's names, shapes and dtypes against its configuration."""
     folder = entry.folder / part.name
@@ -90,10 +129,7 @@ def fits(entry: Entry, part: Part) -> tuple[list[str], list[str]]:
         return encoders.compare(kind, config, part.headers, name), []
     made, places = weights.sketch(kind, folder, part.headers)
     faults = weights.compare(made, part.headers, places, name)
-    extra = weights.unexpected(made, places)
-    notes = [f"{name} holds {len(extra)} tensors that its configuration has no place for, the "
-             f"first of them {extra[0][:80]}."] if extra else []  # fmt: skip
-    return faults, notes
+    return faults, _unplaced(name, weights.unexpected(made, places))
 
 
 def known_class(part: str, kind: str, name: str) -> Any:

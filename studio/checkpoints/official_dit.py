@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor
+
+FREQUENCIES = 256  # of the time embedding
 
 WHOLE = {  # outside the blocks
     "pos_embed": "pos_embed.pos_embed",
@@ -23,6 +26,37 @@ BLOCK = {
     "mlp.fc2": "ff.net.2",
 }
 NAME = re.compile(r"(?:blocks\.(\d+)\.)?(.+?)(\.(?:weight|bias))?")
+
+
+def shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The authors' names and the shapes that a configuration of the library's class implies."""
+    D = config["num_attention_heads"] * config["attention_head_dim"]
+    patch = config["patch_size"]
+    tokens, out = (config["sample_size"] // patch) ** 2, config["out_channels"] * patch**2
+    linear = {  # (out, in), each with its bias
+        "t_embedder.mlp.0": (D, FREQUENCIES),
+        "t_embedder.mlp.2": (D, D),
+        "final_layer.adaLN_modulation.1": (2 * D, D),
+        "final_layer.linear": (out, D),
+    }
+    for block in range(config["num_layers"]):
+        start = f"blocks.{block}."
+        linear |= {
+            f"{start}attn.qkv": (3 * D, D),
+            f"{start}attn.proj": (D, D),
+            f"{start}mlp.fc1": (4 * D, D),
+            f"{start}mlp.fc2": (D, 4 * D),
+            f"{start}adaLN_modulation.1": (6 * D, D),
+        }
+    found: dict[str, tuple[int, ...]] = {
+        "pos_embed": (1, tokens, D),
+        "x_embedder.proj.weight": (D, config["in_channels"], patch, patch),
+        "x_embedder.proj.bias": (D,),
+        "y_embedder.embedding_table.weight": (config["num_embeds_ada_norm"] + 1, D),
+    }
+    for name, sides in linear.items():
+        found |= {f"{name}.weight": sides, f"{name}.bias": sides[:1]}
+    return found
 
 
 def translated(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
