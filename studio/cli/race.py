@@ -35,7 +35,7 @@ from studio.racing import (
     Row,
 )
 from studio.recipe import Guidance, Request
-from studio.store.files import write_atomic
+from studio.store.files import RACE, png_with_recipe, write_atomic
 
 MOST = 48  # lanes
 FLOOR = 2.0  # times the reference's own error: smaller ones are left out of the fit
@@ -89,7 +89,10 @@ def run(args: argparse.Namespace) -> int:
         engine.close()
     line = _line(results, samplers)
     if args.out:
-        write_atomic(args.out, _sheet(results, samplers, pictures, names, len(counts)))
+        made = _sheet(results, samplers, pictures, names, len(counts))
+        if len(results.request.lanes) == len(lanes):  # it was one race, which has one recipe
+            made = png_with_recipe(made, results.request.to_json(), RACE)
+        write_atomic(args.out, made)
         line["files"] = [str(args.out)]
     said = json.dumps(line, ensure_ascii=False)
     if args.json:

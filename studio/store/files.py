@@ -16,6 +16,7 @@ from pathlib import Path
 from studio.errors import BadRecipe, StudioError
 
 KEY = b"xt-studio"
+RACE = b"xt-studio-race"  # the keyword of a whole race's recipe
 MAX_FILE = 64 * 2**20  # bytes of a PNG that is searched
 MAX_TEXT = 400_000  # bytes of a recipe, unpacked: as many as `from_json` accepts, in UTF-8
 MAX_CHUNKS = 100_000
@@ -24,7 +25,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DAMAGED = "This PNG file is damaged or cut short; its recipe cannot be read."
 
 
-def png_with_recipe(png: bytes, recipe_json: str) -> bytes:
+def png_with_recipe(png: bytes, recipe_json: str, key: bytes = KEY) -> bytes:
     """The same picture with the recipe in it, in place of any recipe it carried.
 
     Pixels are not touched: the chunk goes in behind the header. Raises BadRecipe when `png` is
@@ -35,15 +36,15 @@ def png_with_recipe(png: bytes, recipe_json: str) -> bytes:
         raise BadRecipe("The recipe is too long to be written into a picture.")
     parts = [_SIGNATURE]
     for kind, body, chunk in _chunks(png):
-        if kind not in _TEXT or _keyword(body) != KEY:
+        if kind not in _TEXT or _keyword(body) != key:
             parts.append(chunk)
         if kind == b"IHDR":
             # iTXt: keyword, not compressed (flag, method), no language, no translated keyword
-            parts.append(_chunk(b"iTXt", KEY + b"\0\0\0\0\0" + text))
+            parts.append(_chunk(b"iTXt", key + b"\0\0\0\0\0" + text))
     return b"".join(parts)
 
 
-def read_recipe(source: str | Path | bytes) -> str | None:
+def read_recipe(source: str | Path | bytes, key: bytes = KEY) -> str | None:
     """The recipe's JSON text in a PNG given by path or content; None when it carries none.
 
     Bounded in file size, chunks and unpacked text. Raises BadRecipe when the file is not a PNG,
@@ -52,12 +53,12 @@ def read_recipe(source: str | Path | bytes) -> str | None:
     data = source if isinstance(source, bytes) else _read(Path(source))
     found = None
     for kind, body, chunk in _chunks(data):
-        if kind in _TEXT and _keyword(body) == KEY:
+        if kind in _TEXT and _keyword(body) == key:
             if found is not None:
                 raise BadRecipe("This picture carries more than one recipe; none was read.")
             if zlib.crc32(kind + body) != int.from_bytes(chunk[-4:], "big"):
                 raise BadRecipe(_DAMAGED)
-            found = _TEXT[kind](body[len(KEY) + 1 :])
+            found = _TEXT[kind](body[len(key) + 1 :])
     return found
 
 

@@ -15,7 +15,17 @@ import gradio as gr
 
 from studio import racing as r
 from studio.contract import Engine
-from studio.ui import form, player, race_answers, race_form, race_messages, stream, theme, words
+from studio.ui import (
+    form,
+    player,
+    race_answers,
+    race_form,
+    race_messages,
+    race_restore,
+    stream,
+    theme,
+    words,
+)
 from studio.ui.page import Page
 from studio.ui.visitors import Visitors
 from studio.ui.words import word
@@ -60,6 +70,7 @@ def build(page: Page) -> None:
                 )
             asks = race_answers.for_editor(engine)
             fields, note, dice = race_form.controls(engine, start, prompt, asks)
+            upload = race_restore.place()
         with gr.Column(elem_classes="view", min_width=320):
             message = _html("race_message", CLEAR)
             stage = gr.HTML(
@@ -75,6 +86,7 @@ def build(page: Page) -> None:
     races = Visitors(engine.races)
     page.leaving.append(races.leave)
     _wire(page, races, parts)
+    race_restore.wire(engine, fields, (note, chips, message), upload)
 
 
 def _wire(page: Page, races: Visitors, p: Parts) -> None:

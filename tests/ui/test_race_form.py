@@ -5,7 +5,7 @@ import pytest
 from studio.engine import offers, race_rules
 from studio.errors import BadRequest, StudioError
 from studio.racing import Guidance, Lane, RaceRequest
-from studio.ui import race_answers, race_form
+from studio.ui import race_answers, race_form, race_restore
 from tests.ui.scripted import ScriptedEngine
 
 LANE = {"sampler": "heun", "steps": 7, "spacing": "karras", "eta": 0.0, "scale": None}
@@ -126,3 +126,21 @@ def test_frames_are_given_by_an_id_that_exists():
 def test_a_ladder_is_a_list_of_whole_numbers(said):
     with pytest.raises(StudioError):
         race_answers.ladder_of(said)
+
+
+@pytest.mark.parametrize("mode", ["steps", "nfe"])
+def test_a_recipe_comes_back_into_the_controls_and_makes_the_same_race(mode):
+    race = race_form.read(values(editor={"mode": mode, "nfe": 12}))
+    again, said = race_restore.filled(ScriptedEngine(), RaceRequest.from_json(race.to_json()))
+    assert race_form.read(list(again.values())) == race
+    assert said["key"] == "race_restored" and said["arguments"]["n"] == 2
+
+
+def test_what_the_form_has_no_field_for_is_said_to_be_left_out():
+    race = race_form.read(values())
+    told = race.with_(base=race.base.with_(width=128, height=128))  # the checkpoint's own size
+    assert race_restore.filled(ScriptedEngine(), told)[1]["key"] == "race_restored"
+    larger = race.with_(base=race.base.with_(width=256, height=128))
+    assert race_restore.filled(ScriptedEngine(), larger)[1]["key"] == "race_restored_part"
+    with pytest.raises(BadRequest, match="no checkpoint “gone”"):
+        race_restore.filled(ScriptedEngine(), race.with_(base=race.base.with_(model="gone")))

@@ -63,23 +63,27 @@ document.addEventListener("keydown", (event) => {
   button.click();
 });
 
-// A picture dropped anywhere on the stage goes where recipes are restored.
+// A picture dropped anywhere on a stage goes where its recipes are restored.
+const RESTORE = { stage: "restore", race: "race_restore" };
+const restoring = ({ target }) => RESTORE[target.closest?.("#stage, #race")?.id];
 document.addEventListener("dragover", (event) => {
-  if (event.target.closest?.("#stage")) event.preventDefault();
+  if (restoring(event)) event.preventDefault();
 });
 document.addEventListener("drop", (event) => {
-  if (!event.target.closest?.("#stage") || !event.dataTransfer.files.length) return;
+  const place = restoring(event);
+  const { files } = event.dataTransfer;
+  if (!place || !files.length) return;
   event.preventDefault();
-  openRestore((input) => {
-    input.files = event.dataTransfer.files;
+  openRestore(place, (input) => {
+    input.files = files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 });
 
-function openRestore(then) {
-  const find = () => document.querySelector("#restore input[type=file]");
+function openRestore(place, then) {
+  const find = () => document.querySelector(`#${place} input[type=file]`);
   if (find()) return then(find());
-  document.querySelector("#restore_more button")?.click();
+  document.querySelector(`#${place}_more button`)?.click();
   const files = setInterval(() => {
     if (!find()) return;
     clearInterval(files);
