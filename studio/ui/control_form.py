@@ -94,7 +94,7 @@ def start(engine: Engine) -> dict[str, Any]:
             }
             for p in engine.steering.preprocessors()
         ],
-        "usual": next((i.id for name in USUAL for i in infos if name in i.id), _first(infos)),
+        "usual": usual(infos),
         "most": MAX_CONTROLS,
         "controls": [],
     }
@@ -108,6 +108,7 @@ def described(info: ControlInfo) -> dict[str, Any]:
         "preprocessor": info.preprocessor,
         "settings": dict(info.settings),
         "scale": info.scale,
+        "guidance": info.guidance,
         "base": info.base,
         "whole": info.whole,
     }
@@ -116,7 +117,8 @@ def described(info: ControlInfo) -> dict[str, Any]:
 def controls(engine: Engine, info: CheckpointInfo, sheets: gr.HTML, prompt: gr.Textbox) -> tuple:
     """Lay the fields out below the sheets: the form, the model's note and the dice."""
     defaults = form.start(info)
-    advised = next((i.guidance for i in engine.steering.controls() if i.base == info.id), None)
+    infos = engine.steering.controls()
+    advised = next((i.guidance for i in infos if i.id == usual(infos) and i.base == info.id), None)
     titles = [(i.title, i.id) for i in engine.catalog() if i.conditions == "text" and i.trained]
     model = gr.Radio(
         titles or [(info.title, info.id)], value=info.id, label=word("model"),
@@ -153,6 +155,7 @@ def _slider(s: Any) -> dict[str, Any]:
     return {"name": s.name, "value": s.default, "least": s.least, "most": s.most, "step": s.step}
 
 
-def _first(infos: tuple[ControlInfo, ...]) -> str:
-    """One that follows lines where there is one."""
-    return min(infos, key=lambda info: info.whole).id if infos else ""
+def usual(infos: tuple[ControlInfo, ...]) -> str:
+    """The control that a new sheet is for: one for scribbles, else one that follows lines."""
+    first = min(infos, key=lambda info: info.whole).id if infos else ""
+    return next((i.id for name in USUAL for i in infos if name in i.id), first)

@@ -11,12 +11,12 @@ CONTROLS = (
     ControlInfo(
         "icons-control-canny", "Icons control: Canny edges", "sd", "canny",
         (("blur", 1.0), ("high", 120.0), ("low", 50.0)), "icons-unet", 3_000_000, 6_000_000,
-        "Apache-2.0",
+        "Apache-2.0", guidance=2.5,
     ),
     ControlInfo(
         "icons-control-scribble", "Icons control: Scribble", "sd", "scribble",
         (("least", 10.0), ("simplify", 1.5), ("width", 3.0)), "icons-unet", 3_000_000, 6_000_000,
-        "Apache-2.0",
+        "Apache-2.0", guidance=2.0,
     ),
     ControlInfo("xl-lines", "XL lines", "sdxl", "canny", (), "", 9_000_000, 18_000_000, "MIT"),
 )  # fmt: skip

@@ -3,14 +3,13 @@
 import base64
 import os
 import struct
-import time
 import zlib
 
 import pytest
 from PIL import Image
 
 from studio.controls import Control
-from tests.ui import looks
+from tests.ui import acts, looks
 from tests.ui.test_looks import NARROW
 
 pytestmark = pytest.mark.ui
@@ -91,6 +90,19 @@ def test_a_drawing_is_followed_even_when_generate_is_clicked_at_once(sheets, ser
     assert page.noticed.errors == []
 
 
+def test_a_control_s_advised_guidance_is_asked_for_until_somebody_writes_another(sheets, served):
+    page = sheets()
+    field = "#control_guidance input"
+    for choice, said in (("scribble", "2"), ("canny", "2.5")):
+        page.check(f"#control_kind input[value=icons-control-{choice}]")
+        assert page.input_value(field) == said
+    go(page)
+    assert wished(served, page).guidance.scale == 2.5
+    page.fill(field, "4")
+    page.check("#control_kind input[value=icons-control-scribble]")
+    assert page.input_value(field) == "4"
+
+
 def test_an_empty_sheet_and_a_wrong_family_are_said_in_words(sheets):
     page = sheets()
     page.check("#control_kind input[value=xl-lines]")
@@ -107,23 +119,18 @@ def test_an_empty_sheet_and_a_wrong_family_are_said_in_words(sheets):
     assert page.get_attribute(".control", "data-state") == "empty"
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
+def test_a_picture_that_is_not_opened_leaves_the_sheet_as_it_was(sheets):
+    page = sheets()
+    before = page.get_attribute("#control_hint_seen", "src")
+    for data, said in (
         (png_of_size(30000, 30000), "900 megapixels"),
         (png_of_size(64, 64) + bytes(25 * 2**20), "larger than 20 MB"),
         (b"hello", "not a PNG, JPEG or WebP"),
-    ],
-    ids=["header", "file", "text"],
-)
-def test_a_picture_that_is_not_opened_leaves_the_sheet_as_it_was(sheets, data, said):
-    page = sheets()
-    before = page.get_attribute("#control_hint_seen", "src")
-    upload(page, data)
-    page.wait_for_selector(".sheet-note.error:not([hidden])")
-    assert said in page.inner_text(".sheet-note")
-    assert page.is_checked("#control_preprocess input[value=drawing]")
-    assert page.get_attribute("#control_hint_seen", "src") == before
+    ):
+        upload(page, data)
+        page.wait_for_selector(f".sheet-note.error:not([hidden]):has-text('{said}')")
+        assert page.is_checked("#control_preprocess input[value=drawing]")
+        assert page.get_attribute("#control_hint_seen", "src") == before
     go(page)
 
 
@@ -192,11 +199,7 @@ def test_closing_the_tab_ends_both_runs(sheets, served):
     go(page, "held red apple", "running")
     runs = page.get_attribute(".control", "data-run").split()
     page.close()
-    for _ in range(100):
-        if not any(run in served.engine.runs for run in runs):
-            break
-        time.sleep(0.1)
-    assert not any(run in served.engine.runs for run in runs)
+    assert acts.eventually(lambda: not any(run in served.engine.runs for run in runs))
 
 
 def control_finished(sheets):

@@ -181,6 +181,7 @@ export class Sheets {
     guess.title = say("control_guess_title");
     this.fields.replaceChildren(
       this.radio("control_kind", say("control_network"), kinds, control.model, (id) => {
+        this.advise(this.kind(control.model).guidance, this.kind(id).guidance);
         control.model = id;
         control.scale = this.kind(id).scale ?? 1;
         sheet.own = true;
@@ -203,6 +204,14 @@ export class Sheets {
       this.range("control_end", 0, 1, 0.05, control.end, change("end")),
       ...(whole ? [] : [guess]),
     );
+  }
+
+  /** The guidance that the new network is advised with, where the old one's was left as it was. */
+  advise(before, now) {
+    const field = document.querySelector("#control_guidance input");
+    if (now == null || (before != null && Number(field.value) !== before)) return;
+    field.value = now;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   radio(id, title, choices, chosen, changed) {
