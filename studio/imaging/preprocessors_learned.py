@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from studio.imaging.pose import drawn, people
 from studio.imaging.preprocessors import Setting, three
 
 Size = tuple[int, int]  # height, width
@@ -107,6 +108,21 @@ def hed(seen: np.ndarray, size: Size, threshold: float, gain: float) -> np.ndarr
     return three(np.where(grey < threshold, 0, np.clip(grey, 0, 255)).round().astype(np.uint8))
 
 
+def see_pose(picture: np.ndarray, weights: Any) -> np.ndarray:
+    """(N, 18, 3) of N people: x, y ∈ [0, 1] and how sure, all 0 for what is not seen."""
+    from studio.imaging.pose_net import answer
+
+    return people(*answer(picture, weights))
+
+
+def pose(seen: np.ndarray, size: Size, threshold: float, width: float) -> np.ndarray:
+    """Figures of coloured limbs; keypoints that are less sure than `threshold` per cent are out.
+
+    `width` is of a picture of 512 px: a figure is as thick at any size.
+    """
+    return drawn(seen, size, threshold / 100, width * min(size) / 512)
+
+
 def _blob(picture: np.ndarray) -> np.ndarray:
     """(H, W, 3) → (1, 3, H, W) float32."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32)
@@ -154,5 +170,12 @@ LEARNED = {
         hed,
         "HED edges",
         (Setting("threshold", 0, 0, 200, 5), Setting("gain", 1.0, 0.2, 4, 0.1)),
+    ),
+    "pose": Learned(
+        "pose",
+        see_pose,
+        pose,
+        "Pose",
+        (Setting("threshold", 10, 10, 90, 5), Setting("width", 4, 1, 12, 1)),
     ),
 }
