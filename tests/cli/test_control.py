@@ -10,6 +10,7 @@ from studio.controls import ControlInfo
 from studio.errors import NotFound
 from studio.imaging.preprocessors import PREPROCESSORS
 from studio.store.files import read_recipe
+from tests.checkpoints.small_prompt import SIDE, prompt_folder
 from tests.engine.tiny import control_folder, sd_folder, shape_picture
 
 
@@ -18,6 +19,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     sd_folder(folder / "random", "epsilon")
     control_folder(folder / "lines", folder / "random", 5, base="random", preprocessor="canny")
+    prompt_folder(folder / "a-look", folder / "random")
     return folder
 
 
@@ -50,6 +52,18 @@ def test_the_picture_the_hint_and_the_residuals_come_out(capsys, models, picture
     assert json.loads(read_recipe(bare))["controls"] == []
 
 
+def test_a_picture_can_be_the_prompt(capsys, models, picture, tmp_path):
+    out, hint = tmp_path / "out.png", tmp_path / "hint.png"
+    status, printed = call(capsys, models, "--image", picture, "--control", "a-look",
+                           "--scale", 0.6, "--out", out, "--hint", hint)  # fmt: skip
+    assert status == 0, printed.err
+    said = json.loads(printed.out)
+    assert [len(norms) for norms in said["residual_rms"]] == [4] * 4  # one each cross-attention
+    (control,) = json.loads(read_recipe(out))["controls"]
+    assert (control["model"], control["preprocess"], control["scale"]) == ("a-look", "none", 0.6)
+    assert Image.open(hint).size == (SIDE, SIDE)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -59,6 +73,7 @@ def test_the_picture_the_hint_and_the_residuals_come_out(capsys, models, picture
         (["--setting", "lower=3"], "has no setting"),
         (["--setting", "low=-3"], "must be between"),
         (["--preprocess", "magic"], "no preprocessor"),
+        (["--control", "a-look", "--guess"], "has no guess mode"),
     ],
     ids=str,
 )
@@ -74,19 +89,23 @@ def test_a_picture_that_is_none_is_refused(capsys, models, tmp_path):
 
 
 class Steered:
-    """Two controls for any base, the first of which fits none but `wide`."""
+    """A prompt and two controls for any base, the first of which fits none but `wide`."""
 
     def controls(self):
         said = {"family": "sd", "preprocessor": "canny", "settings": (), "base": ""}
         more = {"parameters": 0, "bytes": 0, "licence": ""}
-        return tuple(ControlInfo(id, id, **said, **more) for id in ("broad", "narrow"))
+        look = ControlInfo("a-look", "a-look", **said | {"preprocessor": ""}, **more, whole=True)
+        return look, *(ControlInfo(id, id, **said, **more) for id in ("broad", "narrow"))
 
     def fits(self, control, model):
-        return "" if (control, model) in {("broad", "wide"), ("narrow", "small")} else "Misfit."
+        fitting = {("broad", "wide"), ("narrow", "small"), ("a-look", "wide"), ("a-look", "bare")}
+        return "" if (control, model) in fitting else "Misfit."
 
 
 def test_the_control_that_is_taken_by_itself_fits():
     assert fitting(Steered(), "wide", "canny").id == "broad"
+    assert fitting(Steered(), "wide", None).id == "broad"  # lines before prompts
+    assert fitting(Steered(), "bare", None).id == "a-look"
     assert fitting(Steered(), "small", "canny").id == "narrow"
     with pytest.raises(NotFound, match="no control for other"):
         fitting(Steered(), "other", None)
