@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -14,23 +15,72 @@ SEEN = """() => {
 }"""
 
 
+ANOTHER = """() => {
+  const url = document.querySelector("#pane_left").toDataURL();
+  return !window.walked.has(url) && Boolean(window.walked.add(url));
+}"""
+FORM = """() => Object.fromEntries(
+  ["#prompt textarea", "#seed input", "#steps input", "#count input", "#scale input"].map(
+    (field) => [field, document.querySelector(field).value]))"""
+
+
+def filled(page) -> dict[str, str]:
+    """What the form says: its prompt and its numbers, by selector."""
+    return page.evaluate(FORM)
+
+
+def tidied(page) -> None:
+    """End the run that goes on, and say what the form said when the tab was opened."""
+    if page.is_enabled("#stop"):
+        page.click("#stop")
+        page.wait_for_selector("#stop[disabled]")
+    now = filled(page)
+    for field, value in page.found.items():
+        if now[field] != value:
+            page.fill(field, value)
+
+
 def generate(page, prompt: str = "red apple", **fields: object) -> None:
     """Fill the prompt and other fields by their elem_id, and click Generate."""
     page.fill("#prompt textarea", prompt)
     for name, value in fields.items():
         page.fill(f"#{name} input", str(value))
-    page.click("#generate")
+    begin(page, lambda: page.click("#generate"))
+
+
+def begin(page, act) -> None:
+    """Do what begins a run; `until` waits for this one, not for what the stage shows yet."""
+    page.former = page.get_attribute(".stage", "data-run")
+    act()
 
 
 def until(page, state: str) -> str:
-    """Wait for the stage's state; the id of the run it shows."""
-    page.wait_for_selector(f".stage[data-state='{state}']")
+    """Wait for the stage's state, of the run that was begun last; the id of that run."""
+    former = getattr(page, "former", "")
+    page.wait_for_selector(f".stage[data-state='{state}']:not([data-run='{former}'])")
     return page.get_attribute(".stage", "data-run")
 
 
 def done(page) -> str:
     """Wait until the run is finished and its recorded frames are there."""
     return until(page, "finished")
+
+
+def walk_through(page, steps: int) -> None:
+    """From a finished run's first step to its picture by the arrow key: no step looks like another.
+
+    Waits at each step until a picture is there that none before it showed.
+    """
+    page.evaluate("window.walked = new Set([document.querySelector('#pane_left').toDataURL()])")
+    page.focus("#scrubber")
+    page.keyboard.press("Home")
+    for step in range(steps):
+        page.wait_for_selector(f".stage[data-position='{step}']")
+        page.wait_for_function(ANOTHER)
+        if step == 0:  # what stood beside the picture comes again as the last step
+            page.evaluate("window.walked.delete([...window.walked][0])")
+        page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f".stage[data-position='{steps}']")
 
 
 def message(page) -> str:
@@ -41,6 +91,14 @@ def message(page) -> str:
 
 def fold_out(page, name: str) -> None:
     page.click(f"#{name} > button")
+
+
+def eventually(said, seconds: float = 60.0) -> bool:
+    """Whether something outside the page becomes so before the time is over."""
+    deadline = time.monotonic() + seconds
+    while not said() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return said()
 
 
 def holds(page, field: str, value: str) -> None:

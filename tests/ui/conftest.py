@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.ui import acts
+
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -19,6 +21,8 @@ FLAGS = (
     "--disable-sync",
     "--font-render-hinting=none",
 )
+PATIENCE = 120_000  # ms for any one wait; a busy machine is slow, not wrong
+OF_A_TAB = {"viewport", "color_scheme", "reduced_motion"}  # what need not be a whole browser's
 CALM = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
 
 
@@ -79,32 +83,60 @@ def usual(browser):
     context.close()
 
 
+def open_on(context, url: str, script: str = "", viewport=None, **media):
+    """A tab that is ready to be used, with what it says and asks for in `.noticed`."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    if viewport:
+        page.set_viewport_size(viewport)
+    page.emulate_media(**media)
+    page.add_init_script(script)
+    page.noticed = Noticed()
+    page.on("pageerror", lambda error: page.noticed.errors.append(str(error)))
+    page.on(
+        "console",
+        lambda m: page.noticed.errors.append(m.text) if m.type == "error" else None,
+    )
+    page.on("request", lambda r: page.noticed.hosts.add(r.url.split("/")[2]))
+    page.goto(url)
+    page.wait_for_selector(".stage[data-state]:not([data-state=''])")
+    page.wait_for_selector("#chips .chip")
+    return page
+
+
 @pytest.fixture
 def tab(browser, served, usual):
     """Opens tabs on the page: `tab(locale=…)` → a playwright page with `.noticed`.
 
-    With options, or `apart`, in a browser of its own; a `script` runs before the page's own.
+    `apart`, or with options that a tab alone cannot have, in a browser of its own; a `script` runs
+    before the page's own.
     """
     opened = []
 
     def open_tab(url: str = "", apart: bool = False, script: str = "", **options):
-        context = browser.new_context(**{**CALM, **options}) if options or apart else usual
-        page = context.new_page()
-        opened.append(page if context is usual else context)
-        page.set_default_timeout(30_000)
-        page.add_init_script(script)
-        page.noticed = Noticed()
-        page.on("pageerror", lambda error: page.noticed.errors.append(str(error)))
-        page.on(
-            "console",
-            lambda m: page.noticed.errors.append(m.text) if m.type == "error" else None,
-        )
-        page.on("request", lambda r: page.noticed.hosts.add(r.url.split("/")[2]))
-        page.goto(url or served.url)
-        page.wait_for_selector(".stage[data-state]:not([data-state=''])")
-        page.wait_for_selector("#chips .chip")
+        own = apart or not options.keys() <= OF_A_TAB
+        context = browser.new_context(**{**CALM, **options}) if own else usual
+        page = open_on(context, url or served.url, script, **({} if own else options))
+        opened.append(context if own else page)
         return page
 
     yield open_tab
     for each in opened:
         each.close()
+
+
+@pytest.fixture(scope="module")
+def kept(served, usual):
+    """One tab for those tests of a module that take it as they find it; see `shared`."""
+    page = open_on(usual, served.url)
+    page.found = acts.filled(page)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def shared(kept):
+    """The module's tab: no run goes on, and the form says what it said at first."""
+    acts.tidied(kept)
+    yield kept
+    assert kept.noticed.errors == []

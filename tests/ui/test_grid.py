@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 
 import numpy as np
 import pytest
@@ -108,7 +107,7 @@ def test_large_pictures_travel_small_and_small_ones_as_they_are(engine):
 @pytest.fixture
 def page(tab):
     """The section, in a tab of its own session storage."""
-    return opened(tab(apart=True))
+    return opened(tab())
 
 
 def opened(page):
@@ -186,12 +185,7 @@ def test_a_closed_tab_stops_its_grid(page, served):
     page.wait_for_selector(".cell[data-state=running]")
     id = page.evaluate("document.querySelector('.grid-stage').stage.value.id")
     page.close()
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if next(served.engine.grids.watch(id)).state == "stopped":
-            return
-        time.sleep(0.2)
-    raise AssertionError("it goes on without anybody to watch")
+    assert acts.eventually(lambda: next(served.engine.grids.watch(id)).state == "stopped")
 
 
 @pytest.mark.ui
@@ -271,11 +265,11 @@ def test_the_request_of_generate_is_taken_over(page):
 
 
 def empty(tab):
-    return opened(tab(apart=True))
+    return opened(tab())
 
 
 def finished(tab):
-    page = opened(tab(apart=True))
+    page = opened(tab())
     fill(page, x_values="1, 3, 5, 8", y_values="1-3")
     settled(page)
     return page

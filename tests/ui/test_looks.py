@@ -94,10 +94,13 @@ def test_the_page_looks_as_it_did(tab, scene):
     assert share <= looks.MOST, f"{share:.1%} of the page looks different; see tests/ui/out"
 
 
-@pytest.mark.parametrize("width", [390, 768, 1024, 1366, 1920])
-def test_nothing_is_wider_than_the_window(tab, width):
-    page = tab(viewport={"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_nothing_is_wider_than_the_window(tab):
+    page = tab()
+    for width in (390, 768, 1024, 1366, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("() => new Promise((r) => requestAnimationFrame(() => setTimeout(r, 100)))")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{wide} pixels at a width of {width}"
 
 
 def test_the_comparison_sees_a_moved_block():

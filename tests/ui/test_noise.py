@@ -18,7 +18,7 @@ from studio.ui import noise_form, noise_messages
 from studio.ui.words import catalogue
 from tests.engine.tiny import exact_folder, sd_folder, shape_picture
 from tests.ui import acts, looks
-from tests.ui.conftest import free_port
+from tests.ui.conftest import PATIENCE, free_port
 
 WORDS = catalogue("en")
 
@@ -79,7 +79,7 @@ def opened(browser, lab_page):
         viewport={"width": 1440, "height": 1000}, reduced_motion="reduce", accept_downloads=True
     )
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE)
     page.mistakes = []
     page.on("pageerror", lambda error: page.mistakes.append(str(error)))
     page.goto(lab_page[0])

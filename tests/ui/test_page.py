@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,8 +53,8 @@ def test_generate_shows_at_least_five_different_guesses_and_a_picture(tab):
     assert page.inner_text("[data-part=right_meaning]") == catalogue("en")["picture"]
 
 
-def test_progress_is_said_in_numbers(tab):
-    page = tab()
+def test_progress_is_said_in_numbers(shared):
+    page = shared
     acts.generate(page, "held red apple")
     page.wait_for_selector(".stage[data-state=step][data-position='8']")
     page.wait_for_function("document.querySelector('[data-cell=step] b').textContent === '9'")
@@ -71,46 +69,36 @@ def test_progress_is_said_in_numbers(tab):
     assert page.inner_text(".headline p") == "step 9 of 20"
 
 
-def test_a_click_on_an_example_runs_it(tab):
-    page = tab()
-    page.click("#chips .chip >> text=blue heart")
+def test_a_click_on_an_example_runs_it(shared):
+    page = shared
+    acts.begin(page, lambda: page.click("#chips .chip >> text=blue heart"))
     acts.done(page)
     assert page.input_value("#prompt textarea") == "blue heart"
     assert "blue heart" in page.get_attribute("#pane_right", "aria-label")
 
 
-def test_an_empty_prompt_is_allowed(tab):
-    page = tab()
+def test_an_empty_prompt_is_allowed(shared):
+    page = shared
     acts.generate(page, "")
     acts.done(page)
 
 
-def test_ctrl_enter_generates(tab):
-    page = tab()
+def test_ctrl_enter_generates(shared):
+    page = shared
     page.fill("#prompt textarea", "pizza")
-    page.keyboard.press("Control+Enter")
+    acts.begin(page, lambda: page.keyboard.press("Control+Enter"))
     acts.done(page)
 
 
-def test_scrubbing_shows_every_recorded_step(tab):
-    page = tab()
+def test_scrubbing_shows_every_recorded_step(shared):
+    page = shared
     acts.generate(page)
     acts.done(page)
-    page.focus("#scrubber")
-    page.keyboard.press("Home")
-    page.wait_for_selector(".stage[data-position='0']")
-    shown = set()
-    for step in range(20):
-        page.wait_for_selector(f".stage[data-position='{step}']")
-        page.wait_for_timeout(30)
-        shown.add(page.evaluate("document.querySelector('#pane_left').toDataURL()"))
-        page.keyboard.press("ArrowRight")
-    assert len(shown) == 20
-    page.wait_for_selector(".stage[data-position='20']")
+    acts.walk_through(page, 20)
 
 
-def test_the_left_pane_can_show_the_predicted_noise(tab):
-    page = tab()
+def test_the_left_pane_can_show_the_predicted_noise(shared):
+    page = shared
     acts.generate(page)
     acts.done(page)
     page.click("[data-left=eps]")
@@ -119,8 +107,8 @@ def test_the_left_pane_can_show_the_predicted_noise(tab):
     page.wait_for_selector("[data-left=eps][aria-pressed=true]")
 
 
-def test_stop_now_ends_the_run_and_what_was_recorded_can_be_scrubbed(tab, served):
-    page = tab()
+def test_stop_now_ends_the_run_and_what_was_recorded_can_be_scrubbed(shared, served):
+    page = shared
     assert page.is_disabled("#stop")
     acts.generate(page, "held red apple")
     page.wait_for_selector(".stage[data-state=step][data-position='8']")
@@ -133,25 +121,25 @@ def test_stop_now_ends_the_run_and_what_was_recorded_can_be_scrubbed(tab, served
     page.wait_for_selector(".stage[data-position='0']")
 
 
-def test_finish_this_one_completes_the_first_picture_alone(tab):
-    page = tab()
+def test_finish_this_one_completes_the_first_picture_alone(shared):
+    page = shared
     acts.generate(page, "slow red apple", count=3, steps=8)
     page.wait_for_selector(".stage[data-state=step]")
     page.click("#finish")
     acts.done(page)
     assert page.inner_text(".headline h2") == catalogue("en")["state_early"]
-    assert page.is_hidden("#strip")
+    page.wait_for_selector("#strip", state="hidden")
 
 
-def test_finish_this_one_is_off_for_a_single_picture(tab):
-    page = tab()
+def test_finish_this_one_is_off_for_a_single_picture(shared):
+    page = shared
     acts.generate(page, "held red apple")
     page.wait_for_selector("#stop:not([disabled])")
     assert page.is_disabled("#finish")
 
 
-def test_several_pictures_can_be_chosen_from(tab):
-    page = tab()
+def test_several_pictures_can_be_chosen_from(shared):
+    page = shared
     acts.generate(page, "red apple", count=3)
     acts.done(page)
     page.wait_for_selector("#strip button:nth-child(3)")
@@ -179,29 +167,26 @@ def test_closing_the_tab_ends_its_run(tab, served):
     page.wait_for_selector(".stage[data-state=step]")
     run = page.get_attribute(".stage", "data-run")
     page.close()
-    deadline = time.monotonic() + 10
-    while run not in served.engine.forgotten and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert run in served.engine.forgotten
+    assert acts.eventually(lambda: run in served.engine.forgotten)
 
 
-def test_an_unknown_word_shows_the_nearest_known_ones(tab):
-    page = tab()
+def test_an_unknown_word_shows_the_nearest_known_ones(shared):
+    page = shared
     page.fill("#prompt textarea", "teapot")
     page.wait_for_selector("#known .chip")
     assert "red apple" in page.inner_text("#known")
 
 
-def test_the_dice_throws_another_seed(tab):
-    page = tab()
+def test_the_dice_throws_another_seed(shared):
+    page = shared
     page.click("#dice")
     page.wait_for_function("document.querySelector('#seed input').value !== '3'")
     assert page.input_value("#seed input").isdigit()
 
 
 @pytest.mark.parametrize("kind", ["gif", "mp4"])
-def test_the_run_can_be_saved_as_a_film(tab, kind):
-    page = tab()
+def test_the_run_can_be_saved_as_a_film(shared, kind):
+    page = shared
     acts.generate(page, steps=5)
     acts.done(page)
     with page.expect_download() as expected:
@@ -246,7 +231,7 @@ def test_the_chinese_page_shows_no_untranslated_label(tab):
 
 
 def test_the_theme_is_kept_for_the_next_visit(tab):
-    page = tab(color_scheme="light")
+    page = tab(apart=True, color_scheme="light")
     page.click("#theme_toggle")
     page.reload()
     page.wait_for_selector("body.dark")
@@ -269,8 +254,8 @@ def test_a_run_without_previews_can_be_scrubbed_afterwards(tab):
     page.wait_for_function("document.querySelector('#pane_left').width > 1")
 
 
-def test_the_former_picture_waits_faintly_for_the_next_run(tab):
-    page = tab()
+def test_the_former_picture_waits_faintly_for_the_next_run(shared):
+    page = shared
     acts.generate(page, "slow red apple")
     page.wait_for_selector(".stage[data-waiting=true]")
     page.wait_for_selector(".stage[data-state=step][data-waiting=false]")

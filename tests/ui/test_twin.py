@@ -20,13 +20,12 @@ from studio.ui import race_twin
 from studio.ui.words import catalogue
 from tests.engine.tiny import exact_folder
 from tests.ui import looks
-from tests.ui.conftest import free_port
+from tests.ui.conftest import PATIENCE, free_port
 
 WIDE = {"viewport": {"width": 1440, "height": 1000}, "reduced_motion": "reduce"}
 NARROW = {
     "viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "reduced_motion": "reduce",
 }  # fmt: skip
-PATIENCE = 240_000
 
 
 # Without a browser
