@@ -38,8 +38,12 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 browser: setup-dev
 	@.ci/browser $(BIN)/python
 
+# Two files of tests at a time, whole files: what the tests of one share is made once. `WORKERS=0`
+# runs them one after another in one process, as a debugger wants it.
+WORKERS ?= 2
+
 test: setup-dev browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks.streaming $(ARGS)
