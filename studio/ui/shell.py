@@ -96,6 +96,7 @@ def serve(demo: gr.Blocks, settings: Settings, first_run: Path = FIRST_RUN, **mo
         enable_monitoring=False,
         ssr_mode=False,
         share=False,
+        _frontend=False,  # else gradio asks its own page, and gives up after 3 s on a busy machine
         max_threads=THREADS,
         max_file_size=UPLOAD_MOST,
         state_session_capacity=SESSIONS,
