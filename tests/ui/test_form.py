@@ -29,10 +29,10 @@ def test_a_request_survives_the_form():
 
 def test_the_list_of_classes_is_shown_where_there_are_any():
     assert not form.classes(INFO)["visible"]
-    known = replace(INFO, conditions="class", classes=("ash", "birch"))
-    assert form.classes(known, 1) == {
-        "choices": [("ash", 0), ("birch", 1)],
-        "value": 1,
+    known = replace(INFO, conditions="class", classes=("ash", "", "birch"))  # 1 was never taught
+    assert form.classes(known, 2) == {
+        "choices": [("ash", 0), ("birch", 2)],
+        "value": 2,
         "visible": True,
     }
 
