@@ -32,10 +32,10 @@ class Config:
     more: int = 1500  # steps of the second round, and of as many on data beside it
     rate: float = 1e-3
     points: int = 5
-    couples: int = 3000
+    couples: int = 1500
     solver: int = 25  # Heun's steps from noise to the end of a trajectory
     reference: int = 100  # Euler's steps that fewer are compared with
-    judged: int = 120  # trajectories
+    judged: int = 60  # trajectories
     counts: tuple[int, ...] = (1, 2, 4, 8)
 
 

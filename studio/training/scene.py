@@ -52,7 +52,8 @@ def build(data: IconData, vae, concepts: int, folder: Path) -> Scene:
             "mirrored": latents.encode(vae, mirrored, list(range(len(train)))),
             "held": latents.encode(vae, data.pixels, held),
         }
-        torch.save(found, kept)
+        torch.save(found, kept.with_suffix(".partial"))
+        kept.with_suffix(".partial").replace(kept)
     return Scene(
         names=tuple(data.concepts[slug].name for slug in slugs),
         latents=torch.cat([found["train"], found["mirrored"]]),

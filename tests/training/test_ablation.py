@@ -12,7 +12,16 @@ import pytest
 import torch
 
 from studio.errors import BadData
-from studio.training import ablation, ablation_stages, blocks, judging, samples, scene, unet
+from studio.training import (
+    ablation,
+    ablation_report,
+    ablation_stages,
+    blocks,
+    judging,
+    samples,
+    scene,
+    unet,
+)
 from studio.training.recipes import RECIPES
 
 CONFIG = RECIPES["smoke"].blocks
@@ -142,3 +151,26 @@ def test_one_drawing_of_each_concept_is_held_out_and_no_two_sets_take_turns_alon
     assert {icons.records[row].concept for row in train} == set(slugs)
     assert not any(icons.records[row].held for row in [*train, *held])
     assert len({icons.records[row].set for row in held}) > 1
+
+
+@pytest.mark.parametrize("kind", ["ddpm", "reflow"])
+def test_the_other_comparisons_say_what_their_tables_need(kind, tmp_path):
+    names, measure = ablation_stages.EXPERIMENTS[kind]
+    config, place = getattr(RECIPES["smoke"], kind), world()
+    results = tmp_path / f"{kind}-0.json"
+    ablation_stages.fill(
+        results, names, config, lambda name: measure(name, place, config, tmp_path / "trials", 0)
+    )
+    found = json.loads(results.read_text())
+    for of, table in ablation_report.TABLES.values():
+        if of == kind:
+            assert len(table(found).splitlines()) >= 2 + len(names)
+    if kind == "reflow":
+        trained = torch.load(next(tmp_path.glob("trials/after-*/couples.pt")), weights_only=True)
+        assert len(trained[0]) == len(trained[1]) == config.couples
+        assert found["start"]["few"]["1"]["rmse"]["value"] > 0
+    else:
+        assert set(found["cosine, learned"]["bits"]) == {"beta", "tilde", "learned"}
+        assert set(found["cosine, fixed"]["drawn"]) == {
+            f"{way}, {count}" for way in ("beta", "tilde") for count in config.counts
+        }
