@@ -1,7 +1,8 @@
 """A scripted engine: the whole contract with drawn pictures, for the page's tests and screenshots.
 
 It knows a few words. A prompt with "broken" fails at step 3, with "slow" takes 0.4 s a step, with
-"held" stays at step 9 until it is stopped, with "full" is refused as if the queue were full.
+"held" stays at step 9 until it is stopped or only its first picture is wanted, with "full" is
+refused as if the queue were full.
 `python -m tests.ui.scripted --port N` serves it.
 """
 
@@ -263,7 +264,7 @@ class ScriptedEngine:
         total = start_form.total(r)
         for index in range(total):
             time.sleep(held.pace)
-            while "held" in r.prompt and index == 9 and not held.stop:
+            while "held" in r.prompt and index == 9 and not (held.stop or held.only_first):
                 time.sleep(0.02)
             if held.stop:
                 return self._say(held, c.Cancelled(run, len(held.levels)))

@@ -10,6 +10,12 @@ from studio.ui.words import catalogue
 from tests.ui import acts, drawings
 
 pytestmark = pytest.mark.ui
+WAITED = """() => {
+  const stage = document.querySelector(".stage");
+  window.waited = false;
+  const note = () => { window.waited ||= stage.dataset.waiting === "true"; };
+  new MutationObserver(note).observe(stage, { attributeFilter: ["data-waiting"] });
+}"""
 
 
 def test_a_recorded_run_plays_before_any_click(tab):
@@ -123,8 +129,8 @@ def test_stop_now_ends_the_run_and_what_was_recorded_can_be_scrubbed(shared, ser
 
 def test_finish_this_one_completes_the_first_picture_alone(shared):
     page = shared
-    acts.generate(page, "slow red apple", count=3, steps=8)
-    page.wait_for_selector(".stage[data-state=step]")
+    acts.generate(page, "held red apple", count=3)
+    page.wait_for_selector(".stage[data-state=step][data-position='8']")
     page.click("#finish")
     acts.done(page)
     assert page.inner_text(".headline h2") == catalogue("en")["state_early"]
@@ -256,6 +262,8 @@ def test_a_run_without_previews_can_be_scrubbed_afterwards(tab):
 
 def test_the_former_picture_waits_faintly_for_the_next_run(shared):
     page = shared
-    acts.generate(page, "slow red apple")
-    page.wait_for_selector(".stage[data-waiting=true]")
-    page.wait_for_selector(".stage[data-state=step][data-waiting=false]")
+    page.evaluate(WAITED)
+    acts.generate(page, "held red apple")
+    acts.until(page, "step")
+    page.wait_for_selector(".stage[data-waiting=false]")
+    assert page.evaluate("window.waited")
