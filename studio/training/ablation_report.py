@@ -51,7 +51,8 @@ def blocks(found: dict) -> str:
                 shown(row["likeness"]),
             ]
         )
-    return markdown(head, rows)
+    spent = next(iter(found.values()))["config"]["giga"]
+    return f"{markdown(head, rows)}\n\nEach after {spent:,g}·10⁹ multiply–accumulates of training."
 
 
 def _less(row: dict, reference: dict | None, name: str) -> str:
@@ -71,7 +72,9 @@ def ddpm_bits(found: dict) -> str:
         + [f"{row['seconds']:.0f} s"]
         for name, row in found.items()
     ]
-    return markdown(["schedule, variance", *ways.values(), "processor time"], rows)
+    table = markdown(["schedule, variance", *ways.values(), "processor time"], rows)
+    config = next(iter(found.values()))["config"]
+    return f"{table}\n\nAfter {config['steps']:,} steps of {config['batch']} pictures."
 
 
 def ddpm_drawn(found: dict) -> str:
@@ -95,7 +98,10 @@ def reflow_bent(found: dict) -> str:
         gaps = [shown(row["few"][str(count)]["rmse"]) for count in counts]
         rows.append([name, shown(row["straightness"]), far, *gaps])
     head = ["flow", "straightness S", "from the start's ends"]
-    return markdown([*head, *(f"RMSE, {count} steps" for count in counts)], rows)
+    table = markdown([*head, *(f"RMSE, {count} steps" for count in counts)], rows)
+    config = next(iter(found.values()))["config"]
+    said = f"The start after {config['steps']:,} steps of {config['batch']} pictures"
+    return f"{table}\n\n{said}; {config['more']:,} more for the others."
 
 
 def reflow_drawn(found: dict) -> str:

@@ -15,7 +15,12 @@ def figure(value, error=0.01):
 def block(loss, **more):
     seen = {"retrieval_at_1": figure(0.25), "retrieval_at_5": figure(0.5), "likeness": figure(0.8)}
     row = {"parameters": 1234567, "macs": 12_600_000, "pictures": 32000, "seconds": 61.4}
-    row |= {"loss": figure(loss), "loss_seen": figure(loss), "losses": [loss - 0.1, loss + 0.1]}
+    row |= {
+        "config": {"giga": 400.0},
+        "loss": figure(loss),
+        "loss_seen": figure(loss),
+        "losses": [loss - 0.1, loss + 0.1],
+    }
     return row | seen | {"curve": [[1e9, 2 * loss], [2e9, loss]]} | more
 
 
@@ -24,6 +29,8 @@ FOUND = {"in-context": block(0.5), "adaLN-Zero": block(0.4), "adaLN-Zero, patch 
 
 def test_the_table_has_a_row_for_each_and_the_paired_difference():
     lines = report.blocks(FOUND).splitlines()
+    assert lines.pop() == "Each after 400·10⁹ multiply–accumulates of training."
+    assert lines.pop() == ""
     assert len(lines) == 5 and len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| in-context, patch 4 | 1,234,567 | 12.6 | 32,000 | 61 s |")
     assert "| +0.1000 ± 0.0000 |" in lines[2] and "25 ± 1 %" in lines[2]
