@@ -86,7 +86,9 @@ def test_only_a_learned_variance_adds_the_bound_and_the_mean_does_not_feel_it():
     hybrid = improved.objective(b, math.inf)(lambda *_: torch.cat([said, said], 1), *given)
     guess = improved.Model(None, b, math.inf).clean(given[1], t, torch.zeros_like(x0))
     terms = dit.bound_terms(b, x0, guess, given[1], t, torch.zeros_like(x0))
-    assert float((hybrid - simple).detach()) == pytest.approx(T / 1000 * float(terms.mean()), rel=1e-4)
+    assert float((hybrid - simple).detach()) == pytest.approx(
+        T / 1000 * float(terms.mean()), rel=1e-4
+    )
     apart = torch.zeros_like(x0)
     alone = improved.objective(b, math.inf)(lambda *_: torch.cat([said, apart], 1), *given)
     torch.testing.assert_close(torch.autograd.grad(alone, said)[0], slope)
