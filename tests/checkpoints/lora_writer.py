@@ -49,12 +49,14 @@ def kohya(file: Path, parts: dict[str, Factors]) -> Path:
 
 
 def diffusers(file: Path, parts: dict[str, Factors], alpha: float = ALPHA) -> Path:
-    """As `save_lora_weights` with peft does: α in the metadata."""
-    out = {}
+    """As `save_lora_weights` with peft does: its configuration in the metadata, α in that."""
+    out: dict[str, Tensor] = {}
+    said: dict[str, object] = {}
     for part, found in parts.items():
         for name, (down, up) in found.items():
             out |= {f"{part}.{name}.lora_A.weight": down, f"{part}.{name}.lora_B.weight": up}
-    said = {f"{part}.{key}": v for part in parts for key, v in (("lora_alpha", alpha), ("r", RANK))}
+        told = {"lora_alpha": alpha, "r": RANK, "target_modules": sorted(found)}
+        said |= {f"{part}.{key}": value for key, value in told.items()}
     metadata = {"lora_adapter_metadata": json.dumps(said)}
     save_file({k: v.contiguous() for k, v in out.items()}, file, metadata)
     return file
