@@ -11,7 +11,8 @@ import pytest
 from studio.ui import words
 
 STUDIO = Path(words.__file__).parents[1]
-TERMINAL = ("extras/archives.py", "extras/convert.py", "extras/pickled.py")  # of the install command
+# These speak to a terminal too: whoever installs an extra.
+TERMINAL = ("extras/archives.py", "extras/convert.py", "extras/pickled.py")
 SILENT = ("evaluation", "training", "cli")  # they speak to a terminal, in English
 MODULES = [
     path.relative_to(STUDIO)
