@@ -91,9 +91,10 @@ def synonyms(who: Subject, data: IconData, limit: int | None) -> list[Asked]:
         return []
     words = [(slug, word) for slug in who.taught for word in data.held_synonyms.get(slug, ())]
     asked = []
-    for slug, word in words:
-        for _ in range(STYLES):
-            asked.append(_asked(who, slug, word, 10_000 + len(asked), word))
+    for number in random.Random(f"{who.seed}/words").sample(range(len(words)), len(words)):
+        slug, word = words[number]
+        for place in range(10_000 + STYLES * number, 10_000 + STYLES * (number + 1)):
+            asked.append(_asked(who, slug, word, place, word))
     return asked[:limit]
 
 

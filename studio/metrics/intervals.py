@@ -18,7 +18,8 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     wide = math.sqrt(share * (1 - share) / count + z2 / (4 * count * count))
     half = Z / (1 + z2 / count) * wide
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return 0.0 if hits == 0 else low, 1.0 if hits == count else high
 
 
 def bootstrap(
