@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 
 import numpy as np
 import pytest
@@ -62,8 +61,8 @@ def test_both_pictures_are_the_engines_own_and_the_saved_recipe_follows_again(ta
     assert request.controls[0].model == "lines" and request.controls[0].preprocess == "drawing"
     shown = np.asarray(Image.open(path).convert("RGB"))
     again = made(engine, request)
-    # Alone its forwards have half the rows, which may round another way.
-    assert np.abs(again.astype(int) - shown).max() <= 2
+    # Alone its forwards have half the rows: sums of another order, 1e-6 apart before rounding.
+    assert np.abs(again.astype(int) - shown).max() <= 1
     free = made(engine, request.with_(controls=()))
     assert np.abs(free.astype(int) - shown).max() > 20
 
@@ -88,12 +87,11 @@ def test_a_picture_is_a_prompt_and_its_crop_is_shown(tab, steered):
     page.click("#control_go")
     page.wait_for_selector(".control[data-state=finished]")
     assert page.locator(".norm-map tr").count() == 4  # its cross-attentions
+    assert page.locator("#control_overlay").is_disabled()
     with page.expect_download() as saved:
         page.click("#control_save")
     (control,) = Request.from_json(read_recipe(saved.value.path())).controls
     assert control.model == "a-look" and control.preprocess == "none"
-    if shots := os.environ.get("STUDIO_SHOTS"):
-        page.screenshot(path=f"{shots}/prompt.png", full_page=True)
 
 
 def gradient() -> bytes:

@@ -140,6 +140,7 @@ export class ControlStage {
     else this.panes.hint.clear();
     const [one, other] = [this.shown("with"), this.shown("without")];
     const { whole } = this.message.controls?.[this.hint] ?? {}; // a prompt's crop lies over nothing
+    this.control_overlay.disabled = Boolean(whole);
     if (one && this.overlay > 0 && hint && !whole && this.what === "x0")
       this.panes.with.draw(`${this.overlay} ${this.hint} ${one}`, () => over(one, hint, this.overlay), filter);
     else if (one) this.panes.with.show(one, filter);
