@@ -14,7 +14,7 @@ import torch
 from studio.imaging.preprocessors import PREPROCESSORS, draw, strokes
 
 VARIANTS = 4  # hints of each picture; the first with the default settings
-UNSTEADY = (0.0, 0.3, 1.0)  # hands; all of them unsteady, edges would stay a few pixels off the lines
+UNSTEADY = (0.0, 0.3, 1.0)  # hands; with all of them unsteady, edges stay off the lines
 
 
 def make(kind: str, picture: np.ndarray, seed: int) -> np.ndarray:
