@@ -92,7 +92,7 @@ RECIPES = {
         decoder=Decoder(batch=64, steps=20_000),
         preview=Preview(width=24, batch=32, steps=10_000),
         unet=Unet(
-            widths=(96, 256, 384),
+            widths=(64, 160, 256),
             attention=(False, True, True),
             batch=256,
             steps=30_000,

@@ -67,13 +67,15 @@ def preview(folder: Path, base: Path) -> None:
 def share(folder: Path, base: Path) -> list[Path]:
     """Weights that `base`, beside `folder`, holds byte for byte become links to it; returns them.
 
-    `from_pretrained` follows them. Whoever takes the folder elsewhere copies what they lead to
-    (`cp -rL`).
+    The preview is too small for that. `from_pretrained` follows them; whoever takes the folder
+    elsewhere copies what they lead to (`cp -rL`).
     """
     shared = []
     for path in sorted(folder.rglob("*.safetensors")):
         twin = base / path.relative_to(folder)
-        if twin.is_file() and filecmp.cmp(path, twin, shallow=False):
+        if path.parent.name == "preview" or not twin.is_file():
+            continue
+        if filecmp.cmp(path, twin, shallow=False):
             path.unlink()
             path.symlink_to(os.path.relpath(twin, path.parent))
             shared.append(path)
