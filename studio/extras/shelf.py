@@ -87,8 +87,12 @@ class Shelf:
                 path = archives.fetch(extra.archive, Path(scratch))
                 data = archives.member(path, extra.member)
         kept = _kept(extra, data)
-        note = {"sha256": hashlib.sha256(kept).hexdigest(), "licence": extra.licence}
-        note |= {"archive": asdict(extra.archive), "member": extra.member}
+        note = {
+            "sha256": hashlib.sha256(kept).hexdigest(),
+            "licence": extra.licence,
+            "archive": asdict(extra.archive),
+            "member": extra.member,
+        }
         _put(self.path(name), kept)
         _put(self._note(name), json.dumps(note, indent=1).encode())
         with self._lock:

@@ -68,7 +68,8 @@ def pairs(ones: np.ndarray, others: np.ndarray, field: np.ndarray) -> list[tuple
             along = field[rows, columns] @ (way / length)
             if (along > ALONG).mean() >= SHARE:
                 scored.append((float(along.mean()), i, j))
-    taken, used = [], (set(), set())
+    taken: list[tuple[int, int]] = []
+    used: tuple[set[int], set[int]] = (set(), set())
     for _, i, j in sorted(scored, reverse=True):
         if i not in used[0] and j not in used[1]:
             taken.append((i, j))
@@ -109,7 +110,7 @@ def drawn(persons: np.ndarray, size: tuple[int, int], threshold: float, width: f
                 ends = tuple(map(int, where[a])), tuple(map(int, where[b]))
                 cv2.line(paper, *ends, dim, thick, cv2.LINE_AA, shift=4)
     for where, there in zip(spots, seen, strict=True):
-        for k in np.nonzero(there)[0]:
+        for k in map(int, np.nonzero(there)[0]):
             spot = tuple(map(int, where[k]))
             colour = tuple(map(int, colours[k]))
             cv2.circle(paper, spot, 16 * thick, colour, -1, cv2.LINE_AA, shift=4)
