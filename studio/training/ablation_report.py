@@ -143,7 +143,7 @@ def plot(found: dict, path: Path) -> None:
     draw.text((4, edge - 6), f"{most:.2f}", fill="black", font=font)
     draw.text((4, height - edge - 8), f"{least:.2f}", fill="black", font=font)
     draw.text((edge, height - edge + 6), f"{first:,.0f}", fill="black", font=font)
-    said = f"training compute, 10⁹ multiply–accumulates (logarithmic), to {last:,.0f}"
+    said = f"training compute in billion multiply-accumulates (logarithmic), to {last:,.0f}"
     draw.text(
         (width - edge - draw.textlength(said, font=font), height - edge + 6), said, "black", font
     )
