@@ -29,6 +29,7 @@ for dtype in ("float32", "bfloat16"):  # each in a child that has read nothing b
         sys.exit(f"reading as {dtype} failed")
 else:
     sys.exit()
+small = weights.network(UNet2DConditionModel, Path(sys.argv[2]), Place("cpu"))  # their pages in
 process, top, done = psutil.Process(), 0, False
 before = process.memory_info().rss
 def watch():
