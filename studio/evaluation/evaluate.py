@@ -62,7 +62,9 @@ def evaluate(who: Subject, bench: Bench, others: dict[str, Entry]) -> dict[str, 
     figures |= _autoencoder(who, bench, real, made, others)
     figures["seconds_per_picture"] = easel.timed(asked[0].request, bench.upto(TIMED))
     also = {"colours": _colours(who, bench, easel)} | judging.beside(seen, real, who.taught)
-    return written(who, bench, started, figures, also, len(asked))
+    found = written(who, bench, started, figures, also, len(asked))
+    found["used"]["weights"] = easel.weights
+    return found
 
 
 def written(
@@ -76,7 +78,6 @@ def written(
         "date": date,
         "features": bench.space.words,
         "key": bench.space.key,
-        "weights": weights_of(who.entry.folder),
         "seed": who.seed,
         "sampler": request.sampler,
         "spacing": request.spacing,

@@ -70,7 +70,7 @@ def evaluate(who: Subject, bench: Bench, control: str, folder: Path) -> dict[str
     found["model"] = control
     found["used"] |= {
         "base": who.entry.id,
-        "weights": weights_of(folder),
+        "weights": easel.weights,
         "guidance": followed[0].guidance.scale,
         "scale": info.scale,
     }
