@@ -163,7 +163,7 @@ def test_padding_further_leaves_a_prompts_states_as_they_were(made):
     folder = made / "models"
     short, long = (
         BertModel.from_pretrained(where, dtype=torch.float32).eval()
-        for where in (made / "runs/text/export", folder / "icons-flow/text_encoder")
+        for where in (made / "runs/text/export/text_encoder", folder / "icons-flow/text_encoder")
     )
     assert (short.config.max_position_embeddings, long.config.max_position_embeddings) == (32, 120)
     tokens = BertTokenizer.from_pretrained(folder / "icons-unet" / "tokenizer")
