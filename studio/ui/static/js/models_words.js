@@ -6,6 +6,7 @@ import { typeset } from "./typeset.js";
 import { say } from "./words.js";
 
 const ALPHA = 225; // of the strongest square, of 255
+const FAINT = 1e-4; // a map whose strongest square has less is left blank: it would show rounding
 const MOST_CHOSEN = 0.5; // a mark that takes more than this is said to
 
 /** The maps of one answer into `box`; what was chosen there before is kept. */
@@ -30,7 +31,7 @@ export function drawWords(box, a, shown) {
     const heat = a.heats.find(({ name }) => name === kept.layers);
     const bytes = maps[a.heats.indexOf(heat)];
     const top = Math.max(...heat.peaks.filter((_, index) => a.tokens[index].kind === "word"), 1e-12);
-    const factor = (index) => (kept.scale === "own" ? 1 : heat.peaks[index] / top);
+    const factor = (index) => (heat.peaks[index] < FAINT ? 0 : kept.scale === "own" ? 1 : heat.peaks[index] / top);
     cards.forEach(({ button, canvas, share }, index) => {
       paint(canvas, heat, bytes[index], factor(index));
       share.textContent = percent(heat.shares[index]);
