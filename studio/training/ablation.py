@@ -104,6 +104,15 @@ def errors(network, xt, t, label, v, times: int) -> list[float]:
     return (said - v).square().mean((1, 2, 3)).view(-1, times).mean(1).tolist()
 
 
+def heeded(network, xt, t, label, v, times: int, classes: int) -> dict:
+    """How much more each picture's error is with another class than its own: what the network makes
+    of the class.
+    """
+    own = errors(network, xt, t, label, v, times)
+    wrong = errors(network, xt, t, (label + max(1, classes // 3)) % classes, v, times)
+    return judging.figure([b - a for a, b in zip(own, wrong, strict=True)])
+
+
 def denoiser(network) -> Callable:
     """As `samples.sample` calls it: its states are classes (B,)."""
     channels = network.shape.channels
@@ -151,6 +160,7 @@ def measure(name: str, scene: Scene, config: Config, folder: Path, seed: int) ->
         "curve": [(step * a_step, value) for step, value in record.curve],
         "losses": losses,
         "loss": judging.figure(losses),
+        "heeded": heeded(shown, *held, config.times, scene.nothing),
         "loss_seen": judging.figure(errors(shown, *seen, config.times)),
         **judging.quality(scene, drawn, labels),
     }

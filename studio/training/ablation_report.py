@@ -33,7 +33,8 @@ def markdown(head: list[str], rows: Rows) -> str:
 
 def blocks(found: dict) -> str:
     head = ["block", "parameters", "million MACs a forward", "pictures seen", "processor time"]
-    head += ["loss, held out", f"less {REFERENCE}'s", "loss, seen", "@1", "@5", "likeness"]
+    head += ["loss, held out", f"less {REFERENCE}'s", "loss, seen", "cost of a wrong class"]
+    head += ["@1", "@5", "likeness"]
     rows = []
     for name, row in found.items():
         rows.append(
@@ -46,6 +47,7 @@ def blocks(found: dict) -> str:
                 shown(row["loss"], 4),
                 _less(row, found.get(REFERENCE), name),
                 shown(row["loss_seen"], 4),
+                shown(row["heeded"], 4),
                 percent(row["retrieval_at_1"]),
                 percent(row["retrieval_at_5"]),
                 shown(row["likeness"]),

@@ -82,6 +82,19 @@ def test_errors_are_each_pictures_own():
     assert found == pytest.approx([0.0, 1.0, 4.0], abs=1e-5)
 
 
+def test_a_network_that_ignores_the_class_loses_nothing_by_a_wrong_one():
+    place = world()
+    *seen, v = ablation.fixed(place.held, place.held_labels, unet.levels(), CONFIG)
+    kind = (*seen, v, CONFIG.times, place.nothing)
+    assert ablation.heeded(lambda xt, t, label: 0.5 * v, *kind)["value"] == 0
+    own = seen[2]
+
+    def heeding(xt, t, label):
+        return v + (label != own).float().view(-1, 1, 1, 1)
+
+    assert ablation.heeded(heeding, *kind)["value"] == pytest.approx(1, abs=1e-5)
+
+
 def test_a_network_is_sampled_with_its_classes():
     asked = []
 

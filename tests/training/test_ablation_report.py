@@ -16,6 +16,7 @@ def block(loss, **more):
     seen = {"retrieval_at_1": figure(0.25), "retrieval_at_5": figure(0.5), "likeness": figure(0.8)}
     row = {"parameters": 1234567, "macs": 12_600_000, "pictures": 32000, "seconds": 61.4}
     row |= {
+        "heeded": figure(0.02),
         "config": {"giga": 400.0},
         "loss": figure(loss),
         "loss_seen": figure(loss),
