@@ -169,7 +169,7 @@ def _failed(event: c.Failed, _levels: tuple) -> dict:
 
 
 def _level(level: c.Level) -> dict:
-    """JSON has no infinity: the clean end's log-SNR is null."""
+    """JSON has no infinity: at either end log-SNR is null, and the share says at which."""
     logsnr = level.logsnr if math.isfinite(level.logsnr) else None
     return {"t": level.t, "share": level.share, "logsnr": logsnr, "step": level.step}
 

@@ -72,7 +72,7 @@ export function drawLine(svg, values, total, position) {
 
 function bounded(level) {
   if (!level) return undefined;
-  if (level.logsnr === null) return LIMIT;
+  if (level.logsnr === null) return level.share > 0.5 ? -LIMIT : LIMIT; // infinite: pure noise, or none
   return Math.max(-LIMIT, Math.min(LIMIT, level.logsnr));
 }
 

@@ -12,7 +12,7 @@ export function readout(list, run, step, final) {
   const cells = [
     ["step", run.recorded ? `${final ? n : k}` : "–", `/ ${n || "–"}`],
     ["level_t", level ? figure(final ? 0 : level.t) : "–"],
-    ["logsnr", level ? (final ? "∞" : clean(level.logsnr)) : "–"],
+    ["logsnr", level ? (final ? "∞" : logSnr(level)) : "–"],
     ["nfe", count(done?.nfe ?? now?.nfe), "", "nfe_title"],
     ["rows", count(done?.rows ?? now?.rows), "", "rows_title"],
     ["ms_step", Number.isFinite(ms) ? figure(ms, ms < 10 ? 1 : 0) : "–"],
@@ -69,8 +69,9 @@ function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function clean(logsnr) {
-  return logsnr === null ? "∞" : figure(logsnr, 2);
+function logSnr({ logsnr, share }) {
+  if (logsnr === null) return share > 0.5 ? "−∞" : "∞";
+  return figure(logsnr, 2);
 }
 
 function count(value) {
