@@ -64,7 +64,14 @@ def part_class(name: str, part: str, said: Any, classes: tuple[str, ...] = ()) -
     named = said[1] if isinstance(said, list) and len(said) == 2 else None
     if not isinstance(named, str) or named not in classes or said[0] not in LIBRARIES:
         raise BadCheckpoint(
-            f"{name} names {str(named)[:60]!r} as its {part.replace('_', ' ')}; "
+            f"{name} names {_shown(said)!r} as its {part.replace('_', ' ')}; "
             f"this studio opens {' or '.join(classes[:2]) or 'no such part'}."
         )
     return named
+
+
+def _shown(said: Any) -> str:
+    """A class that is not opened as a sentence names it: with its library, where that is odd."""
+    named = said[1] if isinstance(said, list) and len(said) == 2 else None
+    odd = isinstance(named, str) and said[0] not in LIBRARIES
+    return f"{str(said[0])[:30]}.{named}"[:60] if odd else str(named)[:60]
