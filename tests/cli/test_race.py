@@ -6,6 +6,8 @@ import pytest
 from PIL import Image
 
 from studio.__main__ import main
+from studio.racing import RaceRequest
+from studio.store.files import RACE, read_recipe
 from tests.engine.conftest import models  # noqa: F401
 
 
@@ -37,6 +39,8 @@ def test_every_sampler_runs_at_every_number_of_evaluations(raced, tmp_path):
     assert line["orders"]["ddpm"] == {"order": None, "error": None, "words": "no pathwise limit"}
     assert line["orders"]["ddim"]["order"] > 0.3
     assert Image.open(out).size[0] > 600
+    recipe = RaceRequest.from_json(read_recipe(out, RACE))
+    assert [lane.steps for lane in recipe.lanes] == [row["steps"] for row in line["rows"]]
 
 
 def test_more_lanes_than_a_race_holds_share_one_reference(raced):
