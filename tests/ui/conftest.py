@@ -26,6 +26,14 @@ OF_A_TAB = {"viewport", "color_scheme", "reduced_motion"}  # what need not be a 
 CALM = {"viewport": {"width": 1440, "height": 900}, "reduced_motion": "reduce"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What uses the browser is a test of the page, whatever else it is."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.ui)
+
+
 @dataclass
 class Served:
     """A page that is up: its address and the engine behind it."""
