@@ -53,7 +53,7 @@ def test_the_page_asks_no_other_host_and_logs_no_error(tab, served):
 def test_generate_shows_at_least_five_different_guesses_and_a_picture(tab):
     page = tab()
     page.evaluate(acts.SEEN)
-    acts.generate(page)
+    acts.generate(page, "slow red apple", steps=8)
     acts.done(page)
     page.wait_for_function("window.seen.size >= 6")
     assert page.inner_text("[data-part=right_meaning]") == catalogue("en")["picture"]
