@@ -229,7 +229,7 @@ def test_a_refused_folder_is_checked_in_words(own):
     index.write_text(json.dumps(json.loads(index.read_text()) | {"unet": ["os", "system"]}))
     own.holdings.rescan()
     (checked,) = own.holdings.check("random")
-    assert not checked.sound and "'system'" in checked.found[0]
+    assert not checked.sound and "'os.system'" in checked.found[0]
     assert [refused.id for refused in own.holdings.refused()] == ["random"]
 
 

@@ -44,6 +44,7 @@ def test_the_first_click_gives_a_picture_and_its_recipe_makes_it_again(tab, real
     page = tab(url)
     exact(page)
     page.fill("#prompt textarea", "red apple")
+    page.fill("#steps input", "300")  # the exact denoiser's twenty are over before a page has drawn
     page.evaluate(acts.SEEN)
     page.click("#generate")
     acts.done(page)
@@ -103,8 +104,12 @@ def test_stop_now_ends_a_long_run(tab, real):
     page.check("#model input[value=icons-unet]", force=True)  # long enough to be stopped
     page.wait_for_function("document.querySelector('#model_note p').textContent.length > 0")
     acts.generate(page, "rocket", steps=1000)
-    page.wait_for_selector(".stage[data-state=step]")
-    page.click("#stop")
+    page.wait_for_function("""() => {
+        const [stage, stop] = [".stage", "#stop"].map((it) => document.querySelector(it));
+        if (stage.dataset.state !== "step" || stop.disabled) return false;
+        stop.click();
+        return true;
+    }""")
     acts.until(page, "cancelled")
 
 
