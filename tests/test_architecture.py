@@ -58,7 +58,7 @@ MAY_IMPORT = {  # each part, and the parts it may import beside itself; a longer
     | {"settings", "store", "checkpoints", "imaging", "imaging.pictures", "metrics", "training"}
     | {"extras"},
     "training": KNOWN_TO_ALL
-    | {"diffusion", "imaging", "imaging.pictures", "checkpoints", "metrics"},
+    | {"diffusion", "extras", "imaging", "imaging.pictures", "checkpoints", "metrics"},
 }
 COMPOSERS = {"", "__main__", "cli"}  # the package itself, and the programs: everything is theirs
 

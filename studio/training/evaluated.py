@@ -62,7 +62,9 @@ def table(found: dict) -> str:
         f"thread(s). Features: {used['features']}. Asked for what it was taught: "
         f"{taught['concepts']} of {taught['of']} concepts ({100 * taught['share']:.0f} %)."
     ]
-    notes += [text for note in NOTES if (text := note(found))]
+    figures = found["also"] | found
+    said = {name: figures[name] for name in NOTES if name in figures}
+    notes += [NOTES[name](one, found) for name, one in said.items() if one["value"] is not None]
     missing = [
         f"{named[0]}: {said['why']}"
         for name, named in (BARS | ALSO).items()
@@ -86,24 +88,20 @@ def _number(value: float, unit: str) -> str:
     return f"{100 * value:.1f}" if unit == "%" else f"{value:.3g}"
 
 
-def _ceiling(found: dict) -> str:
-    said = found["retrieval_at_1"]
-    if said["value"] is None or not said["held_out"]["n"]:
-        return ""
-    five = found["retrieval_at_5"]
-    held, taught, five_held = said["held_out"], said["held_out_taught"], five["held_out"]
+def _ceiling(said: dict, found: dict) -> str:
+    held, taught = said["held_out"], said["held_out_taught"]
+    five_held = found["retrieval_at_5"]["held_out"]
     own = "" if taught["value"] is None else f", of taught concepts {100 * taught['value']:.0f} %"
+    chance = f"chance {100 * said['chance']:.2f} %."
+    if not held["n"]:
+        return f"Of real held-out pictures there were none to compare with; {chance}"
     return (
         f"Real held-out pictures find their own concept in {100 * held['value']:.0f} % "
-        f"({held['n']}{own}), among five in {100 * five_held['value']:.0f} %; chance "
-        f"{100 * said['chance']:.2f} %."
+        f"({held['n']}{own}), among five in {100 * five_held['value']:.0f} %; {chance}"
     )
 
 
-def _bias(found: dict) -> str:
-    said = found["frechet"]
-    if said["value"] is None:
-        return ""
+def _bias(said: dict, found: dict) -> str:
     floor = said["floor"]
     return (
         f"The Fréchet distance is biased upwards by small numbers ({said['n']} against "
@@ -113,10 +111,7 @@ def _bias(found: dict) -> str:
     )
 
 
-def _copied(found: dict) -> str:
-    said = found["near_copies"]
-    if said["value"] is None:
-        return ""
+def _copied(said: dict, found: dict) -> str:
     return (
         f"Nearly identical: {said['distance']}, at most {said['threshold']:.3g}; "
         f"{100 * (1 - said['copies_missed']):.0f} % of training pictures through the autoencoder "
@@ -125,27 +120,18 @@ def _copied(found: dict) -> str:
     )
 
 
-def _coloured(found: dict) -> str:
-    said = found["also"].get("colours", {"value": None})
-    if said["value"] is None:
-        return ""
+def _coloured(said: dict, found: dict) -> str:
     return (
         f"Without the colour's word the same noise has that colour in "
         f"{100 * said['without_the_word']:.0f} %."
     )
 
 
-def _free(found: dict) -> str:
-    said = found["edge_f1"]
-    return (
-        f"Without the control the edges' F1 is {said['without']:.3g}." if "without" in said else ""
-    )
+def _free(said: dict, found: dict) -> str:
+    return f"Without the control the edges' F1 is {said['without']:.3g}."
 
 
-def _busy(found: dict) -> str:
-    said = found["seconds_per_picture"]
-    if said["value"] is None:
-        return ""
+def _busy(said: dict, found: dict) -> str:
     return (
         f"One picture took {said['least']:.3g} to {said['most']:.3g} s by the clock and "
         f"{said['processor']:.3g} s of the processor (load {said['load']:.0f})."
@@ -153,4 +139,11 @@ def _busy(found: dict) -> str:
 
 
 NOTHING = "Not evaluated yet: `python -m studio eval` does."
-NOTES = (_ceiling, _bias, _copied, _coloured, _free, _busy)
+NOTES = {  # what is said of a figure that was measured
+    "retrieval_at_1": _ceiling,
+    "frechet": _bias,
+    "near_copies": _copied,
+    "colours": _coloured,
+    "edge_f1": _free,
+    "seconds_per_picture": _busy,
+}

