@@ -25,7 +25,7 @@ export class Ladder {
     this.go = button("act", say("race_climb"), say("race_climb_title"), () => {
       trigger("submit", { recipe: this.race.request.recipe, ladder: [...this.rungs] });
       this.climbing = true;
-      this.buttons();
+      this.draw();
     });
     this.go.id = "race_climb";
     this.stop = button("act", say("race_climb_stop"), "", () => {
