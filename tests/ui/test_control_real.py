@@ -31,7 +31,7 @@ def steered(tmp_path_factory):
     said.write_text(json.dumps(about | {"examples": ["red disc"]}))
     control_folder(models / "lines", models / "random", 5, base="random", preprocessor="canny")
     prompt_folder(models / "a-look", models / "random")
-    settings = Settings.from_env({}, port=free_port(), threads=2, models=models)
+    settings = Settings.from_env({}, port=free_port(), threads=1, models=models)
     engine = LocalEngine(settings)
     demo = shell.build(engine, settings)
     shell.serve(demo, settings, prevent_thread_lock=True, quiet=True)
