@@ -97,11 +97,16 @@ def fixed(
 
 
 @torch.no_grad()
-def errors(network, xt, t, label, v, times: int) -> list[float]:
-    """The squared error of v of each picture, mean over its noise levels."""
+def each_error(network, xt, t, label, v) -> torch.Tensor:
+    """The squared error of v of each row: (B,)."""
     parts = zip(*(rows.split(64) for rows in (xt, t, label)), strict=True)
     said = torch.cat([network(*part)[:, : v.shape[1]] for part in parts])
-    return (said - v).square().mean((1, 2, 3)).view(-1, times).mean(1).tolist()
+    return (said - v).square().mean((1, 2, 3))
+
+
+def errors(network, xt, t, label, v, times: int) -> list[float]:
+    """The squared error of v of each picture, mean over its noise levels."""
+    return each_error(network, xt, t, label, v).view(-1, times).mean(1).tolist()
 
 
 def heeded(network, xt, t, label, v, times: int, classes: int) -> dict:
@@ -115,11 +120,10 @@ def heeded(network, xt, t, label, v, times: int, classes: int) -> dict:
 
 def denoiser(network) -> Callable:
     """As `samples.sample` calls it: its states are classes (B,)."""
-    channels = network.shape.channels
 
     def predict(x, t, encoder_hidden_states):
         said = network(x, torch.full((len(x),), int(t)), encoder_hidden_states)
-        return SimpleNamespace(sample=said[:, :channels])
+        return SimpleNamespace(sample=said[:, : x.shape[1]])
 
     return predict
 

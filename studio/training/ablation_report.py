@@ -1,19 +1,17 @@
-"""The comparisons' tables and plot, out of `runs/ablation/*.json` into the documents: whatever lies
+"""The comparisons' tables, out of `runs/ablation/*.json` into the documents: whatever lies
 between `<!-- NAME -->` and `<!-- / -->` is replaced. No figure is written by hand.
 """
 
 import json
-import math
 import re
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
-
 from studio.errors import BadData
+from studio.training.ablation_plot import plot
 from studio.training.judging import figure
 
 REFERENCE = "adaLN-Zero"  # what the other blocks' losses are compared with
-COLOURS = ("#7f7f7f", "#2ca02c", "#ff7f0e", "#1f77b4", "#9467bd", "#d62728")
+BASE = "base"  # and the other ideas'
 Rows = list[list[str]]
 
 
@@ -45,21 +43,19 @@ def blocks(found: dict) -> str:
                 f"{row['pictures']:,}",
                 f"{row['seconds']:.0f} s",
                 shown(row["loss"], 4),
-                _less(row, found.get(REFERENCE), name),
+                _less(row, found.get(REFERENCE)),
                 shown(row["loss_seen"], 4),
                 shown(row["heeded"], 4),
-                percent(row["retrieval_at_1"]),
-                percent(row["retrieval_at_5"]),
-                shown(row["likeness"]),
+                *_seen(row),
             ]
         )
     spent = next(iter(found.values()))["config"]["giga"]
     return f"{markdown(head, rows)}\n\nEach after {spent:,g}·10⁹ multiply–accumulates of training."
 
 
-def _less(row: dict, reference: dict | None, name: str) -> str:
+def _less(row: dict, reference: dict | None) -> str:
     """The mean difference of the same pictures' losses, which differ much less than they vary."""
-    if reference is None or name == REFERENCE:
+    if reference is None or row is reference:
         return ""
     pairs = zip(row["losses"], reference["losses"], strict=True)
     gap = figure([a - b for a, b in pairs])
@@ -116,41 +112,54 @@ def reflow_drawn(found: dict) -> str:
     return markdown(["flow", *(f"{count} steps" for count in [*counts, many])], rows)
 
 
-def plot(found: dict, path: Path) -> None:
-    """Held-out loss against training compute, both logarithmic."""
-    width, height, edge = 720, 400, 44
-    curves = {name: row["curve"] for name, row in found.items()}
-    points = [point for curve in curves.values() for point in curve]
-    low, high = (tuple(f(math.log(p[i]) for p in points) for i in (0, 1)) for f in (min, max))
+def ideas(found: dict) -> str:
+    head = ["changed", "processor time", "loss, half way", "loss, held out", f"less {BASE}'s"]
+    head += ["little noise", "middle", "much noise", "cost of a wrong class"]
+    head += ["@1", "@5", "likeness"]
+    rows = []
+    for name, row in found.items():
+        drawn = [("", row["drawn"])]
+        if "unguided" in row:
+            drawn.append((", no guidance", row["unguided"]))
+        for how, figures in drawn:
+            measured = [
+                f"{row['seconds']:.0f} s",
+                _half_way(row["curve"]),
+                shown(row["loss"], 4),
+                _less(row, found.get(BASE)),
+                *(f"{third['value']:.3f}" for third in row["thirds"]),
+                shown(row["heeded"], 4),
+            ]
+            rows.append([name + how, *(measured if not how else [""] * 8), *_seen(figures)])
+    config = next(iter(found.values()))["config"]
+    return f"{markdown(head, rows)}\n\nAfter {config['steps'] * config['batch']:,} pictures each."
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        across, up = (
-            (math.log(v) - low[i]) / max(high[i] - low[i], 1e-9) for i, v in enumerate((x, y))
-        )
-        return edge + (width - 2 * edge) * across, height - edge - (height - 2 * edge) * up
 
-    picture = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
-    draw.rectangle([edge, edge, width - edge, height - edge], outline="#bbbbbb")
-    for i, (name, curve) in enumerate(curves.items()):
-        line = [place(*point) for point in curve]
-        colour = COLOURS[i % len(COLOURS)]
-        draw.line(line, fill=colour, width=2)
-        for x, y in line:
-            draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
-        draw.text((width - edge - 150, edge + 6 + 16 * i), name, fill=colour, font=font)
-    first, last = (math.exp(v[0]) / 1e9 for v in (low, high))
-    least, most = (math.exp(v[1]) for v in (low, high))
-    draw.text((edge, 10), "held-out loss (logarithmic)", fill="black", font=font)
-    draw.text((4, edge - 6), f"{most:.2f}", fill="black", font=font)
-    draw.text((4, height - edge - 8), f"{least:.2f}", fill="black", font=font)
-    draw.text((edge, height - edge + 6), f"{first:,.0f}", fill="black", font=font)
-    said = f"training compute in billion multiply-accumulates (logarithmic), to {last:,.0f}"
-    draw.text(
-        (width - edge - draw.textlength(said, font=font), height - edge + 6), said, "black", font
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, optimize=True)
+def ideas_ema(found: dict) -> str:
+    head = ["average", "loss, held out", "less the recipes'", "cost of a wrong class"]
+    reference = found[BASE]["averages"][next(iter(found[BASE]["averages"]))]
+    rows = [
+        [
+            name,
+            shown(row["loss"], 4),
+            _less(row, reference),
+            shown(row["heeded"], 4),
+            *_seen(row["drawn"]),
+        ]
+        for name, row in found[BASE]["averages"].items()
+    ]
+    return markdown([*head, "@1", "@5", "likeness"], rows)
+
+
+def _half_way(curve: list) -> str:
+    """A resumed run has other points beside it, and not always that one."""
+    end = curve[-1][0]
+    return next((f"{value:.4f}" for step, value in curve if step == -(-end // 2)), "")
+
+
+def _seen(drawn: dict) -> list[str]:
+    near = [percent(drawn[f"retrieval_at_{count}"]) for count in (1, 5)]
+    return [*near, shown(drawn["likeness"])]
 
 
 def replace(text: str, name: str, table: str) -> str:
@@ -188,4 +197,6 @@ TABLES = {  # mark → the results it is of, and how it is written
     "ddpm-drawn": ("ddpm", ddpm_drawn),
     "reflow-bent": ("reflow", reflow_bent),
     "reflow-drawn": ("reflow", reflow_drawn),
+    "ideas": ("ideas", ideas),
+    "ideas-ema": ("ideas", ideas_ema),
 }

@@ -11,7 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.errors import BadData
-from studio.training import ablation, ablation_report, dataset, improved, reflow, scene
+from studio.training import (
+    ablation,
+    ablation_report,
+    dataset,
+    ideas,
+    improved,
+    quality_report,
+    reflow,
+    scene,
+)
 from studio.training.control_stages import base_pipeline
 from studio.training.recipes import RECIPES
 
@@ -20,17 +29,25 @@ EXPERIMENTS = {  # kind → names of what is compared, and how one of them is me
     "blocks": (ablation.VARIANTS, ablation.measure),
     "ddpm": (improved.CELLS, improved.measure),
     "reflow": (reflow.FLOWS, reflow.measure),
+    "ideas": (ideas.CELLS, ideas.measure),
 }
 
 
 def run(args: argparse.Namespace) -> int:
     if args.docs:
-        print("wrote", *ablation_report.write(args.runs / "ablation", args.docs, args.seed))
+        done = ablation_report.write(args.runs / "ablation", args.docs, args.seed)
+        recipe = RECIPES[args.config]
+        batches = {kind: getattr(recipe, kind).batch for kind in ("unet", "dit", "flow")}
+        print("wrote", *done, *quality_report.write(args.out, args.runs, args.docs, batches))
         return 0
     config = shortened(getattr(RECIPES[args.config], args.kind), args.part)
     vae = base_pipeline(args).vae
     folder = args.runs / "ablation"
-    world = scene.build(dataset.load(args.data), vae, config.concepts, folder)
+    data = dataset.load(args.data)
+    world = scene.build(data, vae, config.concepts, folder)
+    if args.kind == "ideas":
+        beside = scene.others(data, vae, config.concepts, len(world.latents), folder)
+        world = dataclasses.replace(world, others=beside)
     said = f"{len(world.names)} concepts, {len(world.latents)} latents, {len(world.held)} held out"
     print(said, flush=True)
     results = folder / f"{args.kind}-{args.seed}.json"

@@ -23,7 +23,8 @@ def spread(config, args: argparse.Namespace):
 
 
 def pace(config, args: argparse.Namespace) -> loop.Pace:
-    return loop.Pace(config.steps, args.log_every, args.save_every, args.sheet_every)
+    often = (args.log_every, args.save_every, args.sheet_every)
+    return loop.Pace(config.steps, *often, getattr(args, "keep_every", 0))
 
 
 def made(folder: Path, command: str) -> Path:

@@ -93,6 +93,28 @@ def edge_loss(y: torch.Tensor, x: torch.Tensor, scales: int = 3) -> torch.Tensor
     return total / scales
 
 
+def similarity(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Mean SSIM of pictures (B, C, h, w) in [−1, 1]; Wang et al. 2004, eq. 13, with their constants
+    and their Gaussian window of 11 pixels where it fits.
+    """
+    at = torch.arange(-5, 6, device=x.device, dtype=x.dtype)
+    window = torch.exp(-0.5 * (at / 1.5).square())
+    window = (window / window.sum()).expand(x.shape[1], 1, -1)
+
+    def blurred(z: torch.Tensor) -> torch.Tensor:
+        z = F.conv2d(z, window.unsqueeze(2), groups=x.shape[1])
+        return F.conv2d(z, window.unsqueeze(3), groups=x.shape[1])
+
+    mean_x, mean_y = blurred(x), blurred(y)
+    var_x, var_y = blurred(x * x) - mean_x**2, blurred(y * y) - mean_y**2
+    both = blurred(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    # the luminance term is of values from 0: the same shift for means, none for variances
+    mean_x, mean_y = mean_x + 1, mean_y + 1
+    above = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    return (above / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean()
+
+
 def loss(vae: AutoencoderKL, x: torch.Tensor, g: torch.Generator, config: Config) -> torch.Tensor:
     mean, logvar = vae.quant_conv(vae.encoder(x)).chunk(2, 1)
     logvar = logvar.clamp(-12, 4)

@@ -55,12 +55,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
             sub.add_argument(
                 "--compile", action="store_true", help="compile the network first; on CUDA alone"
             )
+        if name in ("unet", "dit", "flow"):
+            sub.add_argument(
+                "--keep-every",
+                type=int,
+                default=0,
+                metavar="STEPS",
+                help="also keep the averaged weights of every so many steps, for `export --kept`",
+            )
         if name == "text":
             sub.add_argument(
                 "--teacher", type=Path, help="a folder that holds the teacher; else the package"
             )
         if name == "ablation":
-            sub.add_argument("--kind", choices=("blocks", "ddpm", "reflow"), default="blocks")
+            sub.add_argument(
+                "--kind", choices=("blocks", "ddpm", "reflow", "ideas"), default="blocks"
+            )
             sub.add_argument(
                 "--part",
                 type=float,
@@ -75,6 +85,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--control",
                 choices=("canny", "scribble"),
                 help="export this control network instead, beside the denoiser it was trained on",
+            )
+            sub.add_argument(
+                "--kept",
+                choices=("unet", "dit", "flow"),
+                help="export the weights that this run kept instead, each as a folder in runs/",
             )
         if name == "control":
             sub.add_argument("--kind", choices=("canny", "scribble"), default="canny")

@@ -24,6 +24,7 @@ class Config:
     lr: float = 0.006
     adam_lr: float = 6e-4
     edges: float = 0.5
+    similar: float = 0.0  # of 1 − SSIM
     noise: float = 0.05
     workers: int = 1  # with more than one, run with OMP_NUM_THREADS=1
 
@@ -38,7 +39,9 @@ def train(
     device: str = "cpu",
     pace: loop.Pace | None = None,
 ):
-    """The same autoencoder with a better decoder; resumes from `folder`. L1, L1 of edges, L2."""
+    """The same autoencoder with a better decoder; resumes from `folder`. L1, L1 of edges, L2, and
+    1 − SSIM where that has a weight.
+    """
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
     vae.to(device, memory_format=torch.channels_last)
@@ -53,7 +56,10 @@ def train(
             z = vae.post_quant_conv(z + config.noise * draw)
         y = vae.decoder(z)
         edges = autoencoder.edge_loss(y, x)
-        return (y - x).abs().mean() + config.edges * edges + 2 * (y - x).square().mean()
+        said = (y - x).abs().mean() + config.edges * edges + 2 * (y - x).square().mean()
+        if config.similar:
+            said = said + config.similar * (1 - autoencoder.similarity(y, x))
+        return said
 
     def step(n: int) -> tuple[float, int]:
         muon.set_rates(optimisers, muon.cosine(n, pace.steps, min(30, pace.steps // 4 + 1)))

@@ -20,14 +20,17 @@ class Average:
         self.decay, self.count = decay, 0
         self.weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
+    def share(self) -> float:
+        """Of the newest weights in the average."""
+        return 1 - min(self.decay, (1 + self.count) / (10 + self.count))
+
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         self.count += 1
-        decay = min(self.decay, (1 + self.count) / (10 + self.count))
         names = list(self.weights)
         current = model.state_dict()
         torch._foreach_lerp_(
-            [self.weights[k] for k in names], [current[k] for k in names], 1 - decay
+            [self.weights[k] for k in names], [current[k] for k in names], self.share()
         )
 
     def state_dict(self) -> dict:
@@ -54,7 +57,8 @@ def fit(
     """Train `model` on the mean of `loss(*draw(n))`; returns `shown` with the averaged weights.
 
     `config` has steps, batch, lr, adam_lr, ema and workers; `sheet(shown, step)` is called now and
-    then. Unfinished work lies in `folder` and is resumed. On CUDA products are bfloat16's, sums and
+    then; averaged weights that are kept lie in `folder/kept`, named by their step. Unfinished work
+    lies in `folder` and is resumed. On CUDA products are bfloat16's, sums and
     weights float32's.
     """
     average, crew = Average(model, config.ema), Crew(config.workers)
@@ -76,6 +80,8 @@ def fit(
         for optimiser in optimisers:
             optimiser.step()
         average.update(model)
+        if pace.keep and (n + 1) % pace.keep == 0:
+            keep(folder / "kept" / f"{n + 1:06d}.pt", average.weights)
         return value, config.batch
 
     def show(n: int) -> None:
@@ -92,3 +98,9 @@ def fit(
             batches.close()
     shown.load_state_dict(average.weights)
     return shown
+
+
+def keep(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(weights, path.with_suffix(".partial"))
+    path.with_suffix(".partial").replace(path)

@@ -29,6 +29,7 @@ class Scene:
     vae: object
     gallery: np.ndarray  # (M, D): what the training pictures look like, unmirrored
     gallery_labels: tuple[int, ...]
+    others: torch.Tensor | None = None  # (K, C, h, w): of other concepts, where a comparison mixes
 
     @property
     def nothing(self) -> int:

@@ -18,12 +18,15 @@ PAUSE = "PAUSE"
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a run is, in steps, and how often it speaks, in seconds."""
+    """How long a run is, in steps, and how often it speaks, in seconds; `keep`, in steps, how often
+    the averaged weights are kept for good, 0 for never.
+    """
 
     steps: int
     log_s: float = 5.0
     save_s: float = 120.0
     sheet_s: float = 240.0
+    keep: int = 0
 
 
 def generator(seed: int, step: int) -> torch.Generator:

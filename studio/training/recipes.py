@@ -12,6 +12,7 @@ from studio.training.control import Config as Control
 from studio.training.decoder import Config as Decoder
 from studio.training.dit import Config as Dit
 from studio.training.flow import Config as Flow
+from studio.training.ideas import Config as Ideas
 from studio.training.improved import Config as Ddpm
 from studio.training.preview import Config as Preview
 from studio.training.reflow import Config as Reflow
@@ -34,6 +35,7 @@ class Recipe:
     blocks: Blocks = field(default_factory=Blocks)
     ddpm: Ddpm = field(default_factory=Ddpm)
     reflow: Reflow = field(default_factory=Reflow)
+    ideas: Ideas = field(default_factory=Ideas)
     concepts: int | None = 90  # beside the core; None: every concept and every style
     whitening: int = 500  # pictures whose latents are whitened
     sample_steps: int = 20  # of the pictures in the card
@@ -64,6 +66,7 @@ RECIPES = {
         reflow=Reflow(
             3, 16, 2, 8, 4, batch=4, steps=2, more=2, couples=6, solver=2, reference=4, judged=3
         ),
+        ideas=Ideas(3, 16, 2, 8, 4, batch=4, steps=2, times=3, sample_steps=2),
         concepts=None,
         whitening=8,
         sample_steps=2,
@@ -104,6 +107,7 @@ RECIPES = {
         blocks=Blocks(244, 384, 12, 64, 256, giga=5e6),
         ddpm=Ddpm(244, 384, 12, 64, 2, batch=256, steps=50_000),
         reflow=Reflow(244, 384, 12, 64, 2, batch=256, steps=50_000, more=20_000, couples=50_000),
+        ideas=Ideas(244, 384, 12, 64, 2, batch=256, steps=30_000),
         concepts=None,
         whitening=4000,
     ),

@@ -64,3 +64,18 @@ def build(data: IconData, vae, concepts: int, folder: Path) -> Scene:
         gallery=np.stack([looks.describe(data.pixels[row]) for row in train]),
         gallery_labels=tuple(labels.tolist()),
     )
+
+
+@torch.no_grad()
+def others(data: IconData, vae, concepts: int, count: int, folder: Path) -> torch.Tensor:
+    """Latents of about `count` drawings of concepts outside the scene, evenly out of all, kept in
+    `folder`.
+    """
+    kept = folder / f"latents-beside-{concepts}.pt"
+    if not kept.is_file():
+        inside = set(split(data, concepts)[0])
+        rows = [row for row in data.train_rows() if data.records[row].concept not in inside]
+        some = rows[:: max(1, len(rows) // count)][:count]
+        torch.save(latents.encode(vae, data.pixels, some), kept.with_suffix(".partial"))
+        kept.with_suffix(".partial").replace(kept)
+    return torch.load(kept, weights_only=True)

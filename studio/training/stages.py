@@ -14,6 +14,7 @@ from studio.training import (
     conditioning,
     control_stages,
     dataset,
+    kept,
     latents,
     measure,
     samples,
@@ -165,6 +166,8 @@ def exact(args: argparse.Namespace) -> int:
 def export(args: argparse.Namespace) -> int:
     if args.control:
         return control_stages.export(args)
+    if args.kept:
+        return kept.export(args)
     recipe, data, folder = RECIPES[args.config], dataset.load(args.data), args.out / MODEL
     model, (encoder, tokens) = _vae(args), _text(args)
     denoiser = UNet2DConditionModel.from_pretrained(

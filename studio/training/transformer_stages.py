@@ -45,10 +45,9 @@ def train_dit(args: argparse.Namespace) -> int:
     recipe, data = RECIPES[args.config], dataset.load(args.data)
     config = arguments.spread(with_steps(recipe.dit, args), args)
     pipe, folder = base_pipeline(args), args.runs / "dit"
-    rows, _ = subset.rows(data, recipe.concepts)
+    rows = taught(data, recipe.concepts, "dit")
     slugs = dit.choose(data, rows)
     place = {slug: number for number, slug in enumerate(slugs)}
-    rows = [i for i in rows if data.records[i].concept in place]
     cache = dit.Cache(
         latents.encode(pipe.vae, data.pixels, rows, device=args.device),
         torch.tensor([place[data.records[i].concept] for i in rows]),
@@ -64,12 +63,7 @@ def train_dit(args: argparse.Namespace) -> int:
 
     kind = {"seed": args.seed, "device": args.device, "pace": arguments.pace(config, args)}
     made = dit.untie(dit.train(cache, folder, config, **kind, sheet=sheet))
-    whole = DiTPipeline(made, pipe.vae, DDIMScheduler(**SCHEDULE))
-    out = stored(whole, args.out / DIT)
-    index = out / "model_index.json"
-    said = json.loads(index.read_text()) | {"id2label": dit.labels(data, slugs)}
-    index.write_text(json.dumps(said, indent=2) + "\n")
-    _finish(args, data, rows, "dit", out)
+    _finish(args, data, rows, "dit", write_dit(pipe, made, data, slugs, args.out / DIT))
     return 0
 
 
@@ -93,11 +87,33 @@ def train_flow(args: argparse.Namespace) -> int:
 
     run = {"seed": args.seed, "device": args.device, "pace": arguments.pace(config, args)}
     made = flow.train(cache, folder, config, **run, sheet=sheet)
+    _finish(args, data, rows, "flow", write_flow(pipe, made, args.out / FLOW))
+    return 0
+
+
+def taught(data: IconData, concepts: int | None, name: str) -> list[int]:
+    """The rows that a transformer is trained on: of a DiT, those of its classes."""
+    rows, _ = subset.rows(data, concepts)
+    if name != "dit":
+        return rows
+    classes = set(dit.choose(data, rows))
+    return [i for i in rows if data.records[i].concept in classes]
+
+
+def write_dit(pipe, made, data: IconData, slugs: list[str], out: Path) -> Path:
+    """The folder of a DiTPipeline with the names of its classes. Returns it."""
+    stored(DiTPipeline(made, pipe.vae, DDIMScheduler(**SCHEDULE)), out)
+    index = out / "model_index.json"
+    said = json.loads(index.read_text()) | {"id2label": dit.labels(data, slugs)}
+    index.write_text(json.dumps(said, indent=2) + "\n")
+    return out
+
+
+def write_flow(pipe, made, out: Path) -> Path:
+    """The folder of a PixArtAlphaPipeline. Returns it."""
     solver = DPMSolverMultistepScheduler(**flow.SCHEDULE)
     encoder = lengthened(pipe.text_encoder)
-    whole = PixArtAlphaPipeline(pipe.tokenizer, encoder, pipe.vae, made, solver)
-    _finish(args, data, rows, "flow", stored(whole, args.out / FLOW))
-    return 0
+    return stored(PixArtAlphaPipeline(pipe.tokenizer, encoder, pipe.vae, made, solver), out)
 
 
 def _asked(data: IconData, slugs: list[str], count: int = 24) -> list[str]:

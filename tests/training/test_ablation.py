@@ -99,8 +99,6 @@ def test_a_network_is_sampled_with_its_classes():
     asked = []
 
     class Network:
-        shape = argparse.Namespace(channels=8)
-
         def __call__(self, x, t, label):
             asked.append((t.tolist(), label.tolist()))
             return torch.cat([x, torch.full_like(x, 9)], 1)

@@ -53,11 +53,16 @@ def made(packed, teacher, tmp_path_factory) -> Path:
     ]
     threads = torch.get_num_threads()
     train("text", *where, "--teacher", teacher)
-    for recipe in ("vae", "decoder", "preview", "unet", "exact", "export"):
+    for recipe in ("vae", "decoder", "preview"):
         assert train(recipe, *where) == 0
+    assert train("unet", *where, "--keep-every", 2) == 0
+    for recipe in ("exact", "export"):
+        assert train(recipe, *where) == 0
+    assert train("export", *where, "--kept", "unet") == 0
     for recipe in ("dit", "flow"):
-        assert train(recipe, *where) == 0
-    for kind in ("blocks", "ddpm", "reflow"):
+        assert train(recipe, *where, "--keep-every", 1) == 0
+        assert train("export", *where, "--kept", recipe) == 0
+    for kind in ("blocks", "ddpm", "reflow", "ideas"):
         assert train("ablation", *where, "--kind", kind) == 0
     for kind in ("canny", "scribble"):
         assert train("control", *where, "--kind", kind) == 0
@@ -112,6 +117,31 @@ def test_the_card_names_sources_licences_and_figures(made):
 def test_concepts_json_lists_what_the_denoiser_saw(made):
     names = json.loads((made / "models/icons-unet/concepts.json").read_text())
     assert "red apple" in names and names == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("unet", StableDiffusionPipeline),
+        ("dit", DiTPipeline),
+        ("flow", PixArtAlphaPipeline),
+    ],
+)
+def test_weights_kept_on_the_way_are_folders_and_the_last_is_what_was_exported(made, name, kind):
+    folders = sorted((made / "runs" / name / "kept").glob(f"{name}-*"))
+    part = "unet" if name == "unet" else "transformer"
+    places = (folders[0], folders[-1], made / "models" / f"icons-{name}")
+    first, last, end = (getattr(kind.from_pretrained(at), part).state_dict() for at in places)
+    assert len(folders) == 2
+    assert all(torch.equal(last[key], end[key]) for key in end)
+    assert not all(torch.equal(first[key], end[key]) for key in end)
+    assert (folders[0] / ("concepts.json" if name == "unet" else "studio.json")).is_file()
+
+
+def test_a_run_that_kept_nothing_is_told_how_to_keep(packed, made, tmp_path):
+    where = ["--config", "smoke", "--data", packed, "--runs", tmp_path, "--out", made / "models"]
+    with pytest.raises(BadData, match="--keep-every"):
+        train("export", *where, "--kept", "unet")
 
 
 def test_exact_icons_holds_the_pictures_losslessly(made, icons):
