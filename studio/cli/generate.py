@@ -187,9 +187,13 @@ def watch(
 ) -> Finished:
     """Follow the run to its end; Ctrl-C stops it. `heard` is told of every step."""
 
+    said = ""
+
     def say(text: str) -> None:
-        if not quiet:
+        nonlocal said
+        if not quiet and text != said:
             print(f"\r{text:<60}", end="", file=sys.stderr, flush=True)
+        said = text
 
     try:
         for event in engine.events(id):

@@ -33,14 +33,15 @@ def plot(
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     draw.rectangle([edge, edge, width - edge, height - edge], outline="#bbbbbb")
     rising = points[0][1] < next(iter(curves.values()))[-1][1]
-    words = edge + 10 if rising else width - edge - 150  # where no curve is
+    words = width - edge - 260 if rising else width - edge - 150
+    first_line = height - edge - 10 - 16 * len(curves) if rising else edge + 6  # where no curve is
     for i, (name, curve) in enumerate(curves.items()):
         line = [place(*point) for point in curve]
         colour = COLOURS[i % len(COLOURS)]
         draw.line(line, fill=colour, width=2)
         for x, y in line:
             draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
-        draw.text((words, edge + 6 + 16 * i), name, fill=colour, font=font)
+        draw.text((words, first_line + 16 * i), name, fill=colour, font=font)
     first, last = (math.exp(v[0]) / unit for v in (low, high))
     least, most = (math.exp(v[1]) for v in (low, high))
     draw.text((edge, 10), f"{title} (logarithmic)", fill="black", font=font)
