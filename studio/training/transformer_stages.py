@@ -113,6 +113,7 @@ def write_flow(pipe, made, out: Path) -> Path:
     """The folder of a PixArtAlphaPipeline. Returns it."""
     solver = DPMSolverMultistepScheduler(**flow.SCHEDULE)
     encoder = lengthened(pipe.text_encoder)
+    pipe.tokenizer.backend_tokenizer.no_padding()  # as it came, not as the training last used it
     return stored(PixArtAlphaPipeline(pipe.tokenizer, encoder, pipe.vae, made, solver), out)
 
 

@@ -133,6 +133,9 @@ def test_a_prompt_it_never_saw_is_said_with_what_is_nearest(tab, real):
     acts.done(page)
     page.wait_for_selector("#remarks p")
     assert "Nothing like" in page.inner_text("#remarks")
+    page.check("#model input[value=icons-dit]", force=True)  # of words it knows names of classes
+    page.fill("#prompt textarea", "quantum chromodynamics")
+    page.wait_for_selector(".known:visible:has-text('nothing near')")
 
 
 def test_lanes_race_on_one_noise_and_are_measured(tab, real):

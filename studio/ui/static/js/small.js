@@ -104,7 +104,7 @@ export function mountKnown({ element, props, watch }) {
     box.hidden = kind !== "known" || known;
     if (box.hidden) return box.replaceChildren();
     const lead = document.createElement("span");
-    lead.textContent = `${say("known_not")} `;
+    lead.textContent = nearest.length ? `${say("known_not")} ` : say("known_nothing");
     const links = nearest.map(([caption, similarity]) => {
       const button = document.createElement("button");
       button.type = "button";
