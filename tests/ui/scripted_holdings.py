@@ -21,11 +21,12 @@ HUB = "This studio fetches nothing from the hub; start it with --allow-hub to le
 CARD = """
 # A card
 
-Draws **things** and `code`, [elsewhere](https://example.org/a) and [inside](LICENSE).
+Draws **things**, **`named`** and `code`, [elsewhere](https://example.org/a) and [inside](LICENSE).
 <img src=x onerror="window.broken = 1"><script>window.broken = 1</script>
 
 ![a picture](https://example.org/tracker.png)
 
+<!-- a mark of the tool that wrote it -->
 | measured | |
 |---|---|
 | PSNR | 30.5 dB |

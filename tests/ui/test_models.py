@@ -112,6 +112,8 @@ def test_a_card_is_words_alone(models):
     assert page.evaluate("window.broken") is None
     assert page.get_attribute("#models_card a", "href") == "https://example.org/a"
     assert page.locator("#models_card a").count() == 1
+    assert page.locator("#models_card strong code").inner_text() == "named"
+    assert not any(mark in page.inner_text("#models_card") for mark in ("<!--", "`", "**"))
     assert page.is_hidden("#models_look")  # a formula has no network
     assert len(page.noticed.hosts) == 1
 

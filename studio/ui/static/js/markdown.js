@@ -22,7 +22,7 @@ function blocks(lines) {
   };
   while (at < lines.length) {
     const line = lines[at];
-    if (!line.trim() || /^\s*!\[[^\]]*\]\([^)]*\)\s*$/.test(line) || /^\s*(-{3,}|\*{3,})\s*$/.test(line)) {
+    if (!line.trim() || /^\s*<!--.*-->\s*$/.test(line) || /^\s*!\[[^\]]*\]\([^)]*\)\s*$/.test(line) || /^\s*(-{3,}|\*{3,})\s*$/.test(line)) {
       at++;
     } else if (/^\s*```/.test(line)) {
       at++;
@@ -84,7 +84,7 @@ function inline(box, text) {
     box.append(text.slice(from, found.index));
     const [, code, bold, picture, label, target, italic, bare] = found;
     if (code !== undefined) box.append(element("code", "", code));
-    else if (bold !== undefined) box.append(element("strong", "", bold));
+    else if (bold !== undefined) box.append(inline(element("strong"), bold));
     else if (picture !== undefined) box.append(picture);
     else if (italic !== undefined) box.append(element("em", "", italic));
     else box.append(link(label ?? bare, target ?? bare));
