@@ -13,7 +13,7 @@ CURVE = ("retrieval_at_1", "retrieval_at_5", "frechet", "kid", "near_copies")
 
 
 def bars(found: dict[str, dict]) -> str:
-    """One row a bar, one column a model; an interval of 95 % below each figure."""
+    """One row a bar, one column a model; an interval of 95 % beside each figure."""
     rows = []
     for name, (said, bar, unit) in BARS.items():
         cells = [cell(row.get(name), unit) for row in found.values()]

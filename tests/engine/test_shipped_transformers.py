@@ -1,4 +1,4 @@
-"""`icons-dit` and `icons-flow`, where they are: the studio draws what plain diffusers draws."""
+"""`icons-dit` and `icons-flow`: the studio draws what plain diffusers draws."""
 
 import pytest
 import torch
@@ -13,9 +13,6 @@ from tests.checkpoints.parity import Studio, assert_same, visiting
 
 pytestmark = pytest.mark.integration
 MODELS = Settings().models
-here = {name: (MODELS / name).is_dir() for name in ("icons-dit", "icons-flow")}
-with_dit = pytest.mark.skipif(not here["icons-dit"], reason="icons-dit is not shipped yet")
-with_flow = pytest.mark.skipif(not here["icons-flow"], reason="icons-flow is not shipped yet")
 STEPS, SCALE = 8, 3.5
 
 
@@ -30,7 +27,6 @@ def opened(kind, name: str):
     return pipe
 
 
-@with_dit
 @pytest.mark.parametrize(
     ("sampler", "kind", "config"),
     [
@@ -53,7 +49,6 @@ def test_the_class_model_s_states_are_the_library_s(studio, sampler, kind, confi
     assert_same(ours, pipe.scheduler.last[:1])
 
 
-@with_flow
 @pytest.mark.parametrize(("sampler", "order"), [("dpmpp_2m", 2), ("euler", 1)])
 def test_the_flow_s_states_are_the_library_s(studio, sampler, order):
     pipe = opened(PixArtAlphaPipeline, "icons-flow")
@@ -74,7 +69,6 @@ def test_the_flow_s_states_are_the_library_s(studio, sampler, order):
     assert_same(ours, theirs)
 
 
-@with_dit
 def test_every_class_that_is_offered_was_taught_and_its_first_recipe_names_one(studio):
     entry, checkpoint = studio.catalog["icons-dit"], studio.checkpoint("icons-dit")
     assert len(entry.classes) == 244 and all(entry.classes)
@@ -83,7 +77,6 @@ def test_every_class_that_is_offered_was_taught_and_its_first_recipe_names_one(s
         assert checkpoint.classes.find(prompt) is not None
 
 
-@with_flow
 def test_the_flow_knows_its_concepts_and_words_near_them(studio):
     checkpoint = studio.checkpoint("icons-flow")
     assert checkpoint.nearest("rocket")[0][0] == "rocket" and checkpoint.known("kitty")
